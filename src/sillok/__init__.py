@@ -1,0 +1,3 @@
+"""Sillok: Daily Papers digests made executable, their claims measured on your machine."""
+
+__version__ = "0.1.0"

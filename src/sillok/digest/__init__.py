@@ -1,0 +1,1 @@
+"""Daily Papers digests: read and write."""

@@ -1,0 +1,1 @@
+"""Attention kernels, masks and token reduction: host `scaled_dot_product_attention`, Triton."""

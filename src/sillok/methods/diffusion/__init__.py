@@ -1,0 +1,1 @@
+"""Guidance, samplers, control, editing: host Diffusers."""

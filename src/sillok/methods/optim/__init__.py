@@ -1,0 +1,1 @@
+"""Optimizers, federated training, scaling laws: hosts `torch.optim` and `torch.distributed`."""

@@ -1,0 +1,1 @@
+"""Test-time compute, tree search, planning: host Inspect AI."""

@@ -1,0 +1,1 @@
+"""The cards and the catalogue that loads them."""

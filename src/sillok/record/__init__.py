@@ -1,0 +1,1 @@
+"""The record: runs, verdicts, papers and digests in SQLite or PostgreSQL."""

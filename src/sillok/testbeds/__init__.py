@@ -1,0 +1,1 @@
+"""Small real problems that trials share: data, a model, how it is trained, a cached checkpoint."""

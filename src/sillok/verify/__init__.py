@@ -1,0 +1,1 @@
+"""The trial contract, planning, workers, statistics, verdicts, reports."""
