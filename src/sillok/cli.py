@@ -1,0 +1,414 @@
+"""The command line: each command a few lines over the package below it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+import sillok
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from sillok.record import Record
+
+ERROR, USAGE, UNMET, INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Daily Papers digests made executable: read one, and measure what its papers claim on this machine.",
+    epilog="Exit codes: 0 done, 1 error, 2 usage, 3 --require is not met, 130 interrupted.",
+)
+
+
+class Scale(StrEnum):
+    smoke = "smoke"
+    here = "here"
+    full = "full"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Wanted(StrEnum):
+    upheld = "upheld"
+    not_upheld = "not upheld"
+    inconclusive = "inconclusive"
+    out_of_reach = "out of reach"
+    failed = "failed"
+
+
+class Language(StrEnum):
+    en = "en"
+    ko = "ko"
+
+
+RecordOption = Annotated[
+    str | None,
+    typer.Option("--record", envvar="SILLOK_RECORD", metavar="URL", help="The record: an SQLAlchemy URL or a path."),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    out = Console(stderr=stderr, highlight=False)
+    return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=120)
+
+
+def _emit(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
+
+
+def _remark(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+@contextmanager
+def _open(url: str | None, *, read_only: bool = False) -> Iterator[Record]:
+    from sillok.record import Record
+
+    record = Record.open(url, read_only=read_only)
+    try:
+        yield record
+    finally:
+        record.close()
+
+
+@contextmanager
+def _open_if_there(url: str | None) -> Iterator[Record | None]:
+    """The record for commands that also make sense without one: no file is made by looking."""
+    from sillok.record import Record
+
+    record = Record.open(url, read_only=True) if Record.exists(url) else None
+    try:
+        yield record
+    finally:
+        if record is not None:
+            record.close()
+
+
+@app.command(epilog="Example: sillok read examples/2024-12-04.md")
+def read(
+    file: Annotated[Path, typer.Argument(help="A digest in Markdown.")],
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+    store: Annotated[bool, typer.Option("--store/--no-store", help="Keep the digest in the record.")] = True,
+) -> None:
+    """Read a digest: its papers, what Sillok knows of them, and what could not be understood."""
+    from sillok import digest
+    from sillok.verify import library
+
+    found = digest.read(file)
+    digests = found if isinstance(found, list) else [found]
+    for one in digests:
+        for warning in one.warnings:
+            _remark(f"{file.name}:{warning.line}: {warning.message}")
+    if store:
+        with _open(record) as opened:
+            library.sync(opened)
+            library.keep(opened, digests, file.name, digest.write(found))
+    rows = library.matched(digests)
+    if as_json:
+        _emit(rows)
+        return
+    from sillok.verify import tables
+
+    tables.digest(rows, _console())
+
+
+@app.command("list", epilog="Example: sillok list --family diffusion --measured")
+def list_(
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    date: Annotated[str | None, typer.Option(help="Only papers of the digest of this date.")] = None,
+    measured: Annotated[bool, typer.Option("--measured", help="Only papers that have a trial.")] = False,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the papers of the catalogue with their verdicts."""
+    from sillok import papers
+    from sillok.verify import view
+
+    with _open_if_there(record) as opened:
+        rows = [
+            (card, view.paper_view(card, view.gather(card, opened) if card.claims else {}))
+            for card in papers.catalogue().values()
+            if (family is None or card.family == family)
+            and (date is None or date in {str(mention.date) for mention in card.digests})
+            and (not measured or any(claim.trial for claim in card.claims))
+        ]
+    for problem in papers.catalogue().problems:
+        _remark(str(problem))
+    if not rows:
+        _fail("no paper of the catalogue fits")
+    if as_json:
+        _emit([view.row(card, data) for card, data in rows])
+        return
+    from sillok.verify import tables
+
+    tables.listing(rows, _console())
+
+
+@app.command(epilog="Example: sillok show 2411.19870 --lang ko")
+def show(
+    paper: Annotated[str, typer.Argument(metavar="ID", help="An arXiv id.")],
+    lang: Annotated[Language, typer.Option(help="Language of the summary.")] = Language.en,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a paper: summary, claims, and each measured figure beside the one that the paper printed."""
+    from sillok import papers
+    from sillok.verify import view
+
+    card = papers.load(paper)
+    with _open_if_there(record) as opened:
+        data = view.paper_view(card, view.gather(card, opened))
+    if as_json:
+        _emit(data)
+        return
+    from sillok.verify import tables
+
+    tables.card(card, data, lang.value, _console())
+
+
+@app.command(
+    epilog="Examples: sillok verify 2411.19870 --scale smoke; sillok verify 2024-12-04 --minutes 15 --report out.html"
+)
+def verify(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE|DATE|ID|ID/CLAIM]...", help="What to measure; default: all.")
+    ] = None,
+    scale: Annotated[Scale, typer.Option(help="smoke: seconds; here: two cores, minutes; full: GPU.")] = Scale.here,
+    minutes: Annotated[float | None, typer.Option(help="Budget: cheapest trials first, the rest is named.")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
+    on: Annotated[str, typer.Option(help="Where runs go: local, ray, or ray:ADDRESS.")] = "local",
+    device: Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")] = Device.auto,
+    placebo: Annotated[bool, typer.Option("--placebo", help="Put the baseline into every arm.")] = False,
+    fault: Annotated[bool, typer.Option("--fault", help="Break the method as its trial says.")] = False,
+    again: Annotated[bool, typer.Option("--again", help="Repeat runs that are there already.")] = False,
+    require: Annotated[Wanted | None, typer.Option(help="Exit with 3 unless every verdict is this one.")] = None,
+    report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure papers' claims on this machine, and set each figure beside the paper's."""
+    from sillok.verify import api, progress, targets as naming
+
+    if placebo and fault:
+        raise typer.BadParameter("--placebo and --fault are two verifications: ask for one at a time")
+    if report is not None:
+        from sillok.verify import report as reporting
+
+        reporting.check_target(report)
+    chosen = naming.resolve(targets or [])
+    for remark in chosen.remarks:
+        _remark(remark)
+    console = _console(stderr=True)
+    bars = progress.Bars(console, jobs or api.default_cores()) if console.is_terminal else None
+    plain = progress.Plain(sys.stderr, jobs or api.default_cores())
+    with _open(record) as opened:
+        try:
+            with bars if bars else nullcontext():
+                outcome = api.run(
+                    chosen,
+                    scale=scale.value,
+                    minutes=minutes,
+                    jobs=jobs,
+                    on=on,
+                    device=device.value,
+                    mode="placebo" if placebo else "fault" if fault else "trial",
+                    again=again,
+                    record=opened,
+                    reporter=bars or plain,
+                )
+        except KeyboardInterrupt:
+            _remark("interrupted: what had ended is in the record, and the same command goes on from there")
+            raise typer.Exit(INTERRUPTED) from None
+        if report is not None:
+            reporting.write(report, outcome.reported(opened))
+            _remark(f"report: {report}")
+    if as_json:
+        _emit(outcome.papers)
+    else:
+        from sillok.verify import tables
+
+        tables.outcome(outcome.papers, _console())
+    if require is not None and any(verdict != require.value for verdict in outcome.verdicts):
+        unmet = sum(verdict != require.value for verdict in outcome.verdicts)
+        _remark(f"--require {require.value!r}: not met by {unmet} of {len(outcome.verdicts)} claims")
+        raise typer.Exit(UNMET)
+
+
+@app.command(epilog="Example: sillok report 2411.19870 2410.02367 --out report.html")
+def report(
+    targets: Annotated[
+        list[str] | None, typer.Argument(metavar="[FILE|DATE|ID|ID/CLAIM]...", help="Default: all that is measured.")
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path("report.html"),
+    record: RecordOption = None,
+) -> None:
+    """Write one self-contained HTML file with what was measured, here and elsewhere."""
+    from sillok.verify import report as reporting, targets as naming
+
+    reporting.check_target(out)
+    chosen = naming.resolve(targets or [])
+    for remark in chosen.remarks:
+        _remark(remark)
+    with _open_if_there(record) as opened:
+        reporting.write(out, reporting.collect(chosen, opened))
+    print(out)
+
+
+@app.command(epilog="Example: sillok runs --paper 2411.19870 --json")
+def runs(
+    paper: Annotated[str | None, typer.Option(metavar="ID", help="Only runs of this paper.")] = None,
+    scale: Annotated[Scale | None, typer.Option(help="Only runs at this scale.")] = None,
+    state: Annotated[str | None, typer.Option(help="Only done or failed runs.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many, newest first.")] = None,
+    log: Annotated[str | None, typer.Option(metavar="RUN", help="Print the log of one run.")] = None,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the runs in the record, newest first, or print one run's log."""
+    from sillok.verify import tables, view
+
+    with _open_if_there(record) as opened:
+        if log is not None:
+            run = opened.run(log) if opened else None
+            if run is None:
+                _fail(f"there is no run {log!r} in the record")
+            print(run.log, end="")
+            return
+        found = (
+            opened.runs(paper=paper, scale=scale and scale.value, state=state, limit=limit, with_logs=False)
+            if opened
+            else []
+        )
+    rows = [view.run_row(run) for run in found]
+    if as_json:
+        _emit(rows)
+    else:
+        tables.runs(rows, _console())
+
+
+@app.command(epilog="Examples: sillok search 확산 모델; sillok search attention int8 --family attention")
+def search(
+    words: Annotated[list[str], typer.Argument(help="Words in Korean or English.")],
+    family: Annotated[str | None, typer.Option(help="Only this family.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most so many.")] = 20,
+    record: RecordOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Search titles, authors and summaries."""
+    from sillok.verify import library, tables
+
+    with _open(record) as opened:
+        library.sync_if_possible(opened)
+        hits = opened.search(" ".join(words), limit=limit, family=family)
+    if as_json:
+        _emit([vars(hit) if not hasattr(hit, "__slots__") else hit for hit in hits])
+    elif not hits:
+        _remark("nothing found")
+    else:
+        tables.hits(hits, _console())
+
+
+@app.command(epilog="Example: sillok doctor --json")
+def doctor(record: RecordOption = None, as_json: JsonOption = False) -> None:
+    """Say what this machine has, what is missing, and the command that would mend it."""
+    from sillok.verify import doctoring
+
+    findings = doctoring.examine(record)
+    if as_json:
+        _emit(findings)
+    else:
+        from sillok.verify import tables
+
+        tables.doctor(findings, _console())
+    if findings["problems"]:
+        raise typer.Exit(ERROR)
+
+
+@app.command(epilog="Examples: sillok export --json backup; sillok export --parquet backup")
+def export(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON Lines file a table.")] = False,
+    parquet: Annotated[bool, typer.Option("--parquet", help="One Parquet file a table.")] = False,
+    results: Annotated[bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")] = False,
+    record: RecordOption = None,
+) -> None:
+    """Write the whole record as files that outlive any server; `sillok import` reads them back."""
+    from sillok.verify import results as shipping
+
+    if as_json + parquet + results != 1:
+        raise typer.BadParameter("ask for one of --json, --parquet and --results")
+    with _open(record, read_only=True) as opened:
+        paths = (
+            shipping.write(opened, folder)
+            if results
+            else opened.export(folder, "parquet" if parquet else "json")
+        )
+    for path in paths:
+        print(path)
+
+
+@app.command("import", epilog="Example: sillok import backup")
+def import_(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `sillok export` wrote.")],
+    record: RecordOption = None,
+) -> None:
+    """Read an exported record back; what is there already stays as it is."""
+    with _open(record) as opened:
+        counts = opened.import_(folder)
+    print(", ".join(f"{count} {table}" for table, count in counts.items()))
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
+) -> None:
+    if version:
+        print(sillok.__version__)
+        raise typer.Exit
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"sillok: {text}", file=sys.stderr)
+    raise typer.Exit(ERROR)
+
+
+def main() -> None:
+    """Run the command line; whatever goes wrong is one line and an exit code, with no traceback."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        print("sillok: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ERROR)
+    except Exception as error:
+        if os.environ.get("SILLOK_DEBUG"):
+            raise
+        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+        print(f"sillok: {' '.join(text.split()) or type(error).__name__}", file=sys.stderr)
+        sys.exit(ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What the record knows of papers: the catalogue's cards and the digests that were read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from sillok import papers
+from sillok.digest import Digest
+from sillok.papers import Card
+from sillok.record import Record
+
+
+def _facts(card: Card) -> dict[str, Any]:
+    return {
+        "kind": card.kind,
+        "host": card.host,
+        "reference": card.reference.model_dump(mode="json"),
+        "digests": [mention.model_dump(mode="json") for mention in card.digests],
+        "methods": list(card.methods),
+        "card": hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:16],
+    }
+
+
+def sync(record: Record) -> int:
+    """Bring the catalogue's cards into the record where they are new or have changed; how many were."""
+    known = {paper.id: paper.facts.get("card") for paper in record.papers()}
+    fresh = [
+        (card, facts)
+        for card in papers.catalogue().values()
+        if (facts := _facts(card))["card"] != known.get(card.id)
+    ]
+    if not fresh:
+        return 0
+    record.add_papers(
+        {
+            "id": card.id,
+            "title": card.title,
+            "authors": list(card.authors),
+            "published": card.published,
+            "family": card.family,
+            "summaries": {
+                language: "\n\n".join(f"{name}: {text}" for name, text in sections.items())
+                for language, sections in card.summary.items()
+            },
+            "facts": facts,
+        }
+        for card, facts in fresh
+    )
+    for card, _ in fresh:
+        for claim in card.claims:
+            record.add_claim(card.id, claim.id, claim.text, claim.model_dump(mode="json"))
+    return len(fresh)
+
+
+def keep(record: Record, digests: Iterable[Digest], source: str, text: str) -> int:
+    """Store digests that were read, with the summaries of papers that have no card; how many entries."""
+    count = 0
+    carded = set(papers.catalogue())
+    for one in digests:
+        entries = [
+            {
+                "position": number,
+                "paper": entry.id,
+                "title": entry.title,
+                "votes": entry.votes,
+                "authors": list(entry.authors),
+                "sections": [{"name": s.name, "text": s.text} for s in entry.sections],
+            }
+            for number, entry in enumerate(one.entries, 1)
+        ]
+        new = {entry.id: entry for entry in one.entries if entry.id and entry.id not in carded}
+        record.add_papers(
+            {
+                "id": id,
+                "title": entry.title,
+                "authors": list(entry.authors),
+                "summaries": {_language(entry): "\n\n".join(s.text for s in entry.sections)},
+            }
+            for id, entry in new.items()
+        )
+        date = one.date.isoformat() if one.date else None
+        record.add_digest(date, source, text, entries)
+        count += len(entries)
+    return count
+
+
+def _language(entry: Any) -> str:
+    """Korean where a tenth of the letters is Hangul; else English."""
+    text = "".join(section.text for section in entry.sections)
+    letters = [c for c in text if c.isalpha()]
+    hangul = sum("가" <= c <= "힣" for c in letters)
+    return "ko" if hangul * 10 >= len(letters) > 0 else "en"
