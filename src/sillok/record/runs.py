@@ -1,0 +1,125 @@
+"""Runs, verdicts and machines: from rows and to rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, literal, select
+
+from sillok.record.codec import add_missing, aware, clean, dump, one_of, upsert
+from sillok.record.model import MODES, STATES, VERDICTS, Machine, StoredRun, StoredVerdict
+from sillok.record.tables import machines, runs, verdicts
+
+_RUN = tuple(field.name for field in fields(StoredRun))
+
+
+def add_run(connection: Connection, run: StoredRun) -> bool:
+    """Store a run; False where a run of that id is there already."""
+    one_of("mode", run.mode, MODES)
+    one_of("state", run.state, STATES)
+    row = {name: getattr(run, name) for name in _RUN}
+    for name in ("measures", "units", "curves", "fingerprint"):
+        row[name] = dump(name, row[name])
+    row["log"] = clean(run.log)
+    row["reason"] = None if run.reason is None else clean(run.reason)
+    row["started"] = aware("started", run.started)
+    row["seconds"] = float(run.seconds)
+    return add_missing(connection, runs, [row]) == 1
+
+
+def read_runs(
+    connection: Connection, where: dict[str, Any], *, limit: int | None, with_logs: bool
+) -> list[StoredRun]:
+    """Read runs, the newest first; without logs each `log` is the empty string.
+
+    Listing ten thousand runs is a page of the site: what many runs share word for word (units,
+    fingerprints) is parsed once and copied, and values are set without a call per field.
+    """
+    columns = [literal("").label("log") if name == "log" and not with_logs else runs.c[name] for name in _RUN]
+    query = _filtered(select(*columns), runs, where).order_by(runs.c.started.desc(), runs.c.id)
+    measures, units, curves, fingerprint = (
+        _RUN.index(n) for n in ("measures", "units", "curves", "fingerprint")
+    )
+    seen: dict[str, dict[str, Any]] = {}
+    out: list[StoredRun] = []
+    for row in connection.execute(query.limit(limit)).fetchall():
+        values = list(row)
+        values[measures] = json.loads(values[measures])
+        values[curves] = json.loads(values[curves]) if values[curves] != "[]" else []
+        for at in (units, fingerprint):
+            shared = seen.get(values[at])
+            if shared is None:
+                shared = seen[values[at]] = json.loads(values[at])
+            values[at] = _copy(shared)
+        run = object.__new__(StoredRun)
+        run.__dict__.update(zip(_RUN, values, strict=True))
+        out.append(run)
+    return out
+
+
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(item) if isinstance(item, dict | list) else item for key, item in value.items()}
+    if isinstance(value, list):
+        return [_copy(item) for item in value]
+    return value
+
+
+def add_verdict(connection: Connection, verdict: StoredVerdict) -> None:
+    """Store a verdict in the place of an older one of the same key."""
+    one_of("mode", verdict.mode, MODES)
+    one_of("verdict", verdict.verdict, VERDICTS)
+    row = {field.name: getattr(verdict, field.name) for field in fields(StoredVerdict)}
+    row |= {"intervals": dump("intervals", verdict.intervals), "seeds": dump("seeds", list(verdict.seeds))}
+    row |= {"reason": clean(verdict.reason), "decided": aware("decided", verdict.decided)}
+    put_verdict(connection, row)
+
+
+def put_verdict(connection: Connection, row: dict[str, Any]) -> bool:
+    """Store a verdict's row unless a newer one is there; True where the record then holds it anew."""
+    keys = [column.name for column in verdicts.primary_key]
+    same = [verdicts.c[key] == row[key] for key in keys]
+    # Locked, so that of two processes that decide at once the newer verdict stays.
+    there = connection.execute(select(verdicts).where(*same).with_for_update()).one_or_none()
+    if there is not None and (there.decided > row["decided"] or there._asdict() == row):
+        return False
+    upsert(connection, verdicts, [row])
+    return True
+
+
+def read_verdicts(connection: Connection, where: dict[str, Any], *, limit: int | None) -> list[StoredVerdict]:
+    """Read verdicts, the newest first."""
+    query = _filtered(select(verdicts), verdicts, where)
+    query = query.order_by(verdicts.c.decided.desc(), verdicts.c.paper, verdicts.c.claim).limit(limit)
+    out = []
+    for row in connection.execute(query):
+        values = row._asdict()
+        values |= {"intervals": json.loads(row.intervals), "seeds": json.loads(row.seeds)}
+        out.append(StoredVerdict(**values))
+    return out
+
+
+def add_machine(connection: Connection, machine: Machine) -> None:
+    """Store a machine, or what is newly known of it."""
+    row = {"id": machine.id, "data": dump("machine.data", machine.data)}
+    there = connection.execute(select(machines.c.data).where(machines.c.id == machine.id)).scalar()
+    if there != row["data"]:
+        upsert(connection, machines, [row])
+
+
+def read_machines(connection: Connection, where: dict[str, Any]) -> list[Machine]:
+    """Read machines, ordered by id."""
+    query = _filtered(select(machines), machines, where).order_by(machines.c.id)
+    return [Machine(id=row.id, data=json.loads(row.data)) for row in connection.execute(query)]
+
+
+def _filtered(query: Select[Any], table: Table, where: dict[str, Any]) -> Select[Any]:
+    for name, value in where.items():
+        if value is None:
+            continue
+        several = isinstance(value, Sequence) and not isinstance(value, str)
+        query = query.where(table.c[name].in_(value) if several else table.c[name] == value)
+    return query
