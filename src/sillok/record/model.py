@@ -58,7 +58,10 @@ class StoredRun:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredVerdict:
-    """What the runs of one claim say, at one scale, on one machine."""
+    """What the runs of one claim say, at one scale, on one machine.
+
+    `declaration` is what the trial declared when it was judged: its arms in order, measures, fault.
+    """
 
     paper: str
     claim: str
@@ -71,6 +74,7 @@ class StoredVerdict:
     reason: str
     intervals: dict[str, Any]
     seeds: list[int]
+    declaration: dict[str, Any] = field(default_factory=dict)
     decided: datetime
 
 

@@ -74,6 +74,7 @@ def add_verdict(connection: Connection, verdict: StoredVerdict) -> None:
     one_of("verdict", verdict.verdict, VERDICTS)
     row = {field.name: getattr(verdict, field.name) for field in fields(StoredVerdict)}
     row |= {"intervals": dump("intervals", verdict.intervals), "seeds": dump("seeds", list(verdict.seeds))}
+    row["declaration"] = dump("declaration", verdict.declaration)
     row |= {"reason": clean(verdict.reason), "decided": aware("decided", verdict.decided)}
     put_verdict(connection, row)
 
@@ -98,6 +99,7 @@ def read_verdicts(connection: Connection, where: dict[str, Any], *, limit: int |
     for row in connection.execute(query):
         values = row._asdict()
         values |= {"intervals": json.loads(row.intervals), "seeds": json.loads(row.seeds)}
+        values["declaration"] = json.loads(row.declaration)
         out.append(StoredVerdict(**values))
     return out
 

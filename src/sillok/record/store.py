@@ -58,6 +58,17 @@ class Record:
             raise
         return cls(place, engine, read_only=read_only)
 
+    @staticmethod
+    def address(url: str | Path | None = None) -> str:
+        """The URL that `open` would take, without its password."""
+        return shown(locate(url))
+
+    @staticmethod
+    def exists(url: str | Path | None = None) -> bool:
+        """Whether there is something to open: a file for SQLite; for a server that is only known by opening."""
+        place = locate(url)
+        return place.get_backend_name() != "sqlite" or bool(place.database and Path(place.database).exists())
+
     @property
     def url(self) -> str:
         """The record's URL, without its password."""

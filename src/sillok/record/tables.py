@@ -150,6 +150,7 @@ verdicts = Table(
     Column("verdict", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("intervals", Text, nullable=False),
+    Column("declaration", Text, nullable=False),
     Column("seeds", Text, nullable=False),
     Column("decided", Instant, nullable=False),
 )
@@ -185,5 +186,5 @@ JSON_COLUMNS = {
     "claims": ("data",),
     "entries": ("authors", "sections"),
     "runs": ("measures", "units", "curves", "fingerprint"),
-    "verdicts": ("intervals", "seeds"),
+    "verdicts": ("intervals", "seeds", "declaration"),
 }

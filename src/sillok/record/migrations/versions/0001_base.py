@@ -81,7 +81,7 @@ def _runs_and_verdicts() -> None:
         *(_text("paper"), _text("claim")),
         sa.Column("version", sa.Integer(), nullable=False),
         *(_text("scale"), _text("mode"), _text("machine"), _text("trial"), _text("verdict")),
-        *(_text("reason"), _text("intervals"), _text("seeds")),
+        *(_text("reason"), _text("intervals"), _text("seeds"), _text("declaration")),
         sa.Column("decided", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("paper", "claim", "version", "scale", "mode", "machine"),
     )
