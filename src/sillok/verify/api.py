@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sillok.papers import Card, Claim
 from sillok.record import Record
 from sillok.verify import fingerprint, needs, view
 from sillok.verify.contract import SCALES
@@ -25,7 +26,10 @@ class Outcome:
 
     papers: list[dict[str, Any]]
     plans: list[ClaimPlan]
-    chosen: Chosen
+
+    def reported(self, record: Record) -> list[tuple[Card, Claim, list[view.Result]]]:
+        """The claims as the report takes them."""
+        return [(plan.card, plan.claim, view.of_plan(plan, record)) for plan in self.plans]
 
     @property
     def verdicts(self) -> list[str | None]:
@@ -72,8 +76,14 @@ def executor_for(on: str, jobs: int | None) -> Executor:
     raise ValueError(f"on must be local, ray or ray:ADDRESS, not {on!r}")
 
 
+def default_cores() -> int:
+    """How many cores are used when nobody says."""
+    return fingerprint.cores()
+
+
 def run(
-    *targets: str | Path,
+    chosen: Chosen,
+    *,
     scale: str = "here",
     minutes: float | None = None,
     jobs: int | None = None,
@@ -84,12 +94,11 @@ def run(
     record: Record | str | Path | None = None,
     reporter: Reporter | None = None,
 ) -> Outcome:
-    """Measure what the targets name and give the outcome with its plans; see `verify`."""
+    """Measure what was chosen and give the outcome with its plans; see `verify`."""
     if scale not in SCALES:
         raise ValueError(f"scale must be one of {', '.join(SCALES)}, not {scale!r}")
     if minutes is not None and minutes <= 0:
         raise ValueError(f"minutes must be positive, not {minutes}")
-    chosen = resolve([str(target) for target in targets])
     torch_device = device_for(device)
     machine = fingerprint.machine(torch_device)["id"] if on == "local" else ""
     setting = Setting(scale=scale, mode=mode, device=torch_device, machine=machine, again=again)
@@ -99,7 +108,7 @@ def run(
         executor = executor_for(on, jobs)
         engine = Engine(store, executor, reporter or Quiet(), setting)
         plans = engine.verify(chosen.claims, minutes)
-        return Outcome(_views(chosen, plans, store), plans, chosen)
+        return Outcome(_views(chosen, plans, store), plans)
     finally:
         if executor is not None:
             executor.close()
@@ -138,5 +147,5 @@ def verify(*targets: str | Path, placebo: bool = False, fault: bool = False, **o
     if placebo and fault:
         raise ValueError("placebo and fault are two verifications: ask for one at a time")
     mode = "placebo" if placebo else "fault" if fault else "trial"
-    return run(*targets, mode=mode, **options).papers
+    return run(resolve([str(target) for target in targets]), mode=mode, **options).papers
 

@@ -49,9 +49,39 @@ def sync(record: Record) -> int:
         for card, facts in fresh
     )
     for card, _ in fresh:
-        for claim in card.claims:
-            record.add_claim(card.id, claim.id, claim.text, claim.model_dump(mode="json"))
+        if card.claims:
+            data = [{"id": c.id, "text": c.text, "data": c.model_dump(mode="json")} for c in card.claims]
+            record.set_claims(card.id, data)
     return len(fresh)
+
+
+def sync_if_possible(record: Record) -> None:
+    """`sync`, unless the record can only be read: then it is searched as it is."""
+    if not record.read_only:
+        sync(record)
+
+
+def matched(digests: Iterable[Digest]) -> list[dict[str, Any]]:
+    """One row an entry: what the digest says, and what Sillok has for it."""
+    catalogue = papers.catalogue()
+    rows = []
+    for one in digests:
+        for entry in one.entries:
+            card = catalogue.get(entry.id) if entry.id else None
+            rows.append(
+                {
+                    "date": one.date.isoformat() if one.date else None,
+                    "line": entry.line,
+                    "id": entry.id,
+                    "title": entry.title,
+                    "votes": entry.votes,
+                    "sections": [section.name for section in entry.sections],
+                    "card": card is not None,
+                    "family": card.family if card else None,
+                    "claims": [claim.id for claim in card.claims if claim.trial] if card else [],
+                }
+            )
+    return rows
 
 
 def keep(record: Record, digests: Iterable[Digest], source: str, text: str) -> int:

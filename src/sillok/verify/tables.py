@@ -110,6 +110,44 @@ def listing(rows: Sequence[tuple[Card, Mapping[str, Any]]], console: Console) ->
     console.print(table)
 
 
+def digest(rows: Sequence[Mapping[str, Any]], console: Console) -> None:
+    """The entries of digests, and which of them can be measured."""
+    table = Table("line", "id", "votes", "title", "family", "claims measured here")
+    for row in rows:
+        claims = ", ".join(row["claims"]) or ("" if row["card"] else "no card")
+        cells = [str(row["line"]), row["id"] or "-", number(row["votes"]), escape(row["title"])]
+        table.add_row(*cells, row["family"] or "", claims)
+    console.print(table)
+
+
+def hits(found: Iterable[Any], console: Console) -> None:
+    """What a search found."""
+    table = Table("id", "family", "title", "")
+    for hit in found:
+        table.add_row(hit.id, hit.family or "", escape(hit.title), Text(hit.snippet, style="dim"))
+    console.print(table)
+
+
+def doctor(findings: Mapping[str, Any], console: Console) -> None:
+    """What `sillok doctor` found."""
+    machine = findings["machine"]
+    console.print(f"Sillok {findings['sillok']}, Python {findings['python']}, {machine['name']}, {machine['system']}")
+    gpu = "a CUDA GPU that PyTorch sees" if findings["gpu"] else "no CUDA GPU: trials that need one are out of reach"
+    console.print(gpu)
+    console.print(f"{findings['cards']} cards, {findings['trials']} trials")
+    record = findings["record"]
+    held = f"{record['runs']} runs, {record['papers']} papers" if "runs" in record else "not there yet"
+    console.print(f"record {record['url']}: {held}")
+    for extra, state in findings["extras"].items():
+        if state["missing"]:
+            lacking = ", ".join(state["missing"])
+            console.print(Text.assemble((f"{extra}: ", "bold"), f"lacks {lacking}; {state['install']}"))
+        else:
+            console.print(Text.assemble((f"{extra}: ", "bold"), "complete"))
+    for problem in findings["problems"]:
+        console.print(Text(f"problem: {problem}", style="red"))
+
+
 def runs(rows: Iterable[Mapping[str, Any]], console: Console) -> None:
     """Stored runs, newest first."""
     table = Table("run", "paper", "claim", "arm", "seed", "scale", "mode", "state", "time")

@@ -70,7 +70,10 @@ def gather(card: Card, record: Record | None, mode: str = "trial") -> dict[str, 
             if verdict.paper == card.id and verdict.mode == mode:
                 _add(found, verdict, bundle.runs, machines, shipped=True)
     for items in found.values():
-        items.sort(key=lambda result: result.rank)
+        newest: dict[tuple[str, str, bool], Result] = {}
+        for item in items:  # the record and the files give the newest first
+            newest.setdefault((item.verdict.machine, item.verdict.scale, item.shipped), item)
+        items[:] = sorted(newest.values(), key=lambda result: result.rank)
     return found
 
 
@@ -158,4 +161,38 @@ def paper_view(card: Card, found: dict[str, list[Result]], only: Iterable[str] |
             for claim in card.claims
             if wanted is None or claim.id in wanted
         ],
+    }
+
+
+def row(card: Card, data: dict[str, Any]) -> dict[str, Any]:
+    """A paper in a list: what it is, what Sillok has for it, and its verdicts by claim."""
+    return {
+        "id": card.id,
+        "title": card.title,
+        "family": card.family,
+        "published": str(card.published),
+        "digests": [mention.model_dump(mode="json") for mention in card.digests],
+        "method": bool(card.methods),
+        "trials": [claim.trial for claim in card.claims if claim.trial],
+        "verdicts": {claim["id"]: claim["verdict"] for claim in data["claims"]},
+    }
+
+
+def run_row(run: StoredRun) -> dict[str, Any]:
+    """A run in a list."""
+    return {
+        "run": run.id,
+        "paper": run.paper,
+        "claim": run.claim,
+        "arm": run.arm,
+        "seed": run.seed,
+        "scale": run.scale,
+        "mode": run.mode,
+        "state": run.state,
+        "seconds": run.seconds,
+        "measures": run.measures,
+        "reason": run.reason,
+        "machine": run.machine,
+        "attempt": run.attempt,
+        "started": run.started.isoformat(),
     }
