@@ -13,6 +13,7 @@ from sillok.verify.stats import Paired, Truth
 if TYPE_CHECKING:
     import numpy as np
 
+PEER_SEEDS = 3
 SCALES = ("smoke", "here", "full")
 MODES = ("trial", "placebo", "fault")
 
@@ -227,7 +228,7 @@ def trial(
         needs: an extra's name, "gpu", "exe:NAME", "module:NAME" or "weights:NAME" (a path or hub id in the
             environment variable SILLOK_WEIGHTS_NAME); a mapping gives them by scale.
         seeds: three at least; five are the default, since a range of three holds the truth too seldom.
-        peers: arms that are shown but not judged; placebo and fault leave them out.
+        peers: arms that are shown but not judged: they run under three seeds, and never as placebo or fault.
         interleave: set when the body returns `Timed`; then one process measures all arms of a seed.
         cores: processor cores that one run keeps busy.
         memory_gb: resident memory of a run's process tree, in GB, above which it is stopped.

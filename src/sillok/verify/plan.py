@@ -10,6 +10,7 @@ from typing import Any
 from sillok.papers import Card, Claim
 from sillok.record import Record, StoredRun, StoredVerdict, run_id
 from sillok.verify import needs
+from sillok.verify.contract import PEER_SEEDS
 from sillok.verify.pool import Job
 
 _SECONDS_PER_MINUTE = 60.0
@@ -120,61 +121,51 @@ def fill(plan: ClaimPlan, record: Record) -> None:
     """Find the runs that are there already, list those that are not, and estimate their time."""
     setting, trial = plan.setting, plan.trial
     stored = _latest(record.runs(trial=trial["name"], version=trial["version"], with_logs=False), setting)
-    shared_baseline = trial["interleave"] is None  # timed arms must stand in one process, so none is shared
-    arms = trial["arms"] if setting.mode == "trial" else plan.judged
-    baseline = trial["arms"][0]
-    groups: list[list[RunSpec]] = []
     for seed in range(trial["seeds"][setting.scale]):
-        group = []
-        for arm in arms:
-            mode = "trial" if shared_baseline and arm == baseline else setting.mode
+        group, there = [], []
+        for arm in _arms(plan, seed):
+            mode = _mode(plan, arm)
             old = stored.get((mode, arm, seed))
-            if old is not None and not setting.again:
-                plan.finished.append(old)
-                continue
-            group.append(
-                RunSpec(
-                    label=arm,
-                    arm=baseline if setting.mode == "placebo" else arm,
-                    seed=seed,
-                    fault=setting.mode == "fault" and arm != baseline,
-                    mode=mode,
-                    attempt=old.attempt + 1 if old else 1,
-                )
-            )
-        if not shared_baseline and group:
-            groups.append(_whole(group, arms, stored, plan, seed))
-        else:
-            groups.extend([spec] for spec in group)
-    plan.todo = groups
+            if old is not None:
+                there.append(old)
+            if old is None or setting.again:
+                group.append(_spec(plan, arm, seed, old.attempt + 1 if old else 1))
+        if trial["interleave"] is not None and group:
+            # Timed arms stand or fall together: a seed is measured whole, in one process.
+            attempt = max((run.attempt for run in there), default=0) + 1
+            plan.todo.append([_spec(plan, arm, seed, attempt) for arm in _arms(plan, seed)])
+            continue
+        plan.todo += [[spec] for spec in group]
+        plan.finished += [] if setting.again else there
     plan.seconds = _estimate(plan, stored.values())
 
 
-def _whole(
-    group: list[RunSpec],
-    arms: Sequence[str],
-    stored: Mapping[tuple[str, str, int], StoredRun],
-    plan: ClaimPlan,
-    seed: int,
-) -> list[RunSpec]:
-    """A seed of an interleaved trial is run whole or not at all: add the arms that were there."""
-    if len(group) == len(arms):
-        return group
-    plan.finished = [run for run in plan.finished if run.seed != seed]
+def _arms(plan: ClaimPlan, seed: int) -> list[str]:
+    """The arms that this mode runs under a seed: peers only in the trial proper, under the first seeds."""
+    peers = plan.setting.mode == "trial" and seed < PEER_SEEDS
+    return [arm for arm in plan.trial["arms"] if peers or arm not in plan.trial["peers"]]
+
+
+def _mode(plan: ClaimPlan, arm: str) -> str:
+    """The mode under which an arm is stored: placebo and fault share the baseline of the trial proper.
+
+    Not so where arms are interleaved: what was timed together is compared together.
+    """
+    shared = plan.trial["interleave"] is None and arm == plan.trial["arms"][0]
+    return "trial" if shared else plan.setting.mode
+
+
+def _spec(plan: ClaimPlan, arm: str, seed: int, attempt: int) -> RunSpec:
     baseline = plan.trial["arms"][0]
     mode = plan.setting.mode
-    attempts = [old.attempt for (m, _, s), old in stored.items() if m == mode and s == seed]
-    return [
-        RunSpec(
-            label=arm,
-            arm=baseline if mode == "placebo" else arm,
-            seed=seed,
-            fault=mode == "fault" and arm != baseline,
-            mode=mode,
-            attempt=max(attempts, default=0) + 1,
-        )
-        for arm in arms
-    ]
+    return RunSpec(
+        label=arm,
+        arm=baseline if mode == "placebo" else arm,
+        seed=seed,
+        fault=mode == "fault" and arm != baseline,
+        mode=_mode(plan, arm),
+        attempt=attempt,
+    )
 
 
 def _latest(runs: Iterable[StoredRun], setting: Setting) -> dict[tuple[str, str, int], StoredRun]:
