@@ -79,7 +79,9 @@ class Testbed(ABC):
 
     def __init__(self, size: str = "s") -> None:
         if size not in self.recipes:
-            raise ValueError(f"size of testbed {self.name!r} must be one of {', '.join(self.recipes)}; got {size!r}")
+            raise ValueError(
+                f"size of testbed {self.name!r} must be one of {', '.join(self.recipes)}; got {size!r}"
+            )
         self.size = size
         self.quality: dict[str, float] = {}
         self.log: list[dict[str, float]] = []

@@ -50,7 +50,9 @@ class ShapesClassifier(nn.Module):
 
 
 @torch.no_grad()
-def predict(model: Any, images: torch.Tensor, batch: int = 256) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def predict(
+    model: Any, images: torch.Tensor, batch: int = 256
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Logits, attributes and features of images (N, 3, H, W), a batch at a time."""
     rows = []
     for part in images.split(batch):
@@ -200,7 +202,11 @@ def measure_generator(
     judge.features = judge.features[:n]
     real = _shapes(size).data("test", n=n, seed=seed)
     truth = judge(real.images, real.labels)
-    found = {"frechet_real": truth["frechet"], "recall_real": truth["recall"], "saturation_real": judge.saturation}
+    found = {
+        "frechet_real": truth["frechet"],
+        "recall_real": truth["recall"],
+        "saturation_real": judge.saturation,
+    }
     for guidance in guidances:
         for metric, value in judge(draw(labels, guidance), labels).items():
             found[f"{metric}@{guidance:g}"] = value

@@ -103,7 +103,9 @@ def sample_scenes(
     u = rng.random((n, _UNIFORMS), dtype=np.float32)
     label = (u[:, 0] * CLASSES).astype(np.int64) if labels is None else np.asarray(labels, np.int64)
     if label.shape != (n,) or label.min() < 0 or label.max() >= CLASSES:
-        raise ValueError(f"labels must have shape ({n},) and lie in [0, {CLASSES - 1}]; got shape {label.shape}")
+        raise ValueError(
+            f"labels must have shape ({n},) and lie in [0, {CLASSES - 1}]; got shape {label.shape}"
+        )
     shape, colour = np.divmod(label, len(COLOURS))
     hue = (_HUES[colour] + 0.06 * (u[:, 1] - 0.5)) % 1
     rgb = hsv_to_rgb(np.stack([hue, 0.5 + 0.25 * u[:, 2], 0.6 + 0.25 * u[:, 3]], -1))
@@ -198,7 +200,9 @@ def captions(labels: NDArray[np.int64], language: str = "en") -> list[str]:
         raise ValueError(f"language must be en or ko; got {language!r}")
     shapes, colours = (SHAPES, COLOURS) if language == "en" else (_KOREAN_SHAPES, _KOREAN_COLOURS)
     pairs = (divmod(int(label), len(COLOURS)) for label in labels)
-    return [f"a {colours[c]} {shapes[s]}" if language == "en" else f"{colours[c]} {shapes[s]}" for s, c in pairs]
+    return [
+        f"a {colours[c]} {shapes[s]}" if language == "en" else f"{colours[c]} {shapes[s]}" for s, c in pairs
+    ]
 
 
 @dataclass(frozen=True)
@@ -232,7 +236,9 @@ def attributes(scenes: Scenes) -> Floats:
     swap = np.cos(scenes.direction)[:, None] < 0  # name the ends by their side, left first
     left, right = np.where(swap, ends[:, 1], ends[:, 0]), np.where(swap, ends[:, 0], ends[:, 1])
     colour = [2 * part - 1 for part in (scenes.rgb[:, 0], left, right)]
-    return np.concatenate([2 * scenes.centre[:, 0], 10 * (scenes.radius[:, :1] - 0.46), *colour], 1).astype(np.float32)
+    return np.concatenate([2 * scenes.centre[:, 0], 10 * (scenes.radius[:, :1] - 0.46), *colour], 1).astype(
+        np.float32
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -255,7 +261,8 @@ class Shapes(Testbed):
 
     name = "shapes"
     recipes: ClassVar[Mapping[str, ShapesRecipe]] = {
-        size: ShapesRecipe(pixels=pixels, steps=1500, batch=128, lr=3e-3, ema=0.99) for size, pixels in PIXELS.items()
+        size: ShapesRecipe(pixels=pixels, steps=1500, batch=128, lr=3e-3, ema=0.99)
+        for size, pixels in PIXELS.items()
     }
 
     @property

@@ -44,8 +44,15 @@ def pack(state: dict[str, torch.Tensor]) -> bytes:
 
 
 def unpack(blob: bytes, model: torch.nn.Module) -> None:
-    """Put the weights of `blob` into `model`, in the model's own precision."""
-    model.load_state_dict(load_safetensors(blob))
+    """Put the weights of `blob` into `model`, in the model's own precision.
+
+    Raises:
+        ValueError: a weight of the model is missing, or one of the file is not the model's.
+    """
+    missing, unknown = model.load_state_dict(load_safetensors(blob), strict=False)
+    tied = set(getattr(model, "_tied_weights_keys", None) or ())
+    if unknown or set(missing) - tied:
+        raise ValueError(f"weights do not fit the model: missing {missing}, unknown {unknown}")
 
 
 def save(bed: Testbed, blob: bytes, facts: dict[str, Any], folder: Path | str | None) -> Path:
@@ -87,10 +94,14 @@ def restore(bed: Testbed, folder: Path | str | None = None) -> None:
     except FileNotFoundError as error:
         raise ValueError(f"checkpoint file {Path(error.filename).name} is missing; {rebuild}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"checkpoint {weights.name} cannot be read ({type(error).__name__}); {rebuild}") from error
+        raise ValueError(
+            f"checkpoint {weights.name} cannot be read ({type(error).__name__}); {rebuild}"
+        ) from error
     actual = hashlib.sha256(blob).hexdigest()
     if actual != found:
-        raise ValueError(f"checkpoint {weights.name} is damaged: sha256 {actual[:12]}, expected {found[:12]}; {rebuild}")
+        raise ValueError(
+            f"checkpoint {weights.name} is damaged: sha256 {actual[:12]}, expected {found[:12]}; {rebuild}"
+        )
     if recipe != bed.recipe.hash:
         raise ValueError(
             f"checkpoint {weights.name} was trained by recipe {recipe}, and this version has {bed.recipe.hash}; {rebuild}"

@@ -68,7 +68,11 @@ def optimise(
         _follow(average, live, recipe.ema, step)
         total, since = total + float(loss.detach()), since + 1
         if (step + 1) % every == 0 or step + 1 == steps:
-            row = {"step": step + 1, "loss": round(total / since, 5), "seconds": round(time.perf_counter() - began, 2)}
+            row = {
+                "step": step + 1,
+                "loss": round(total / since, 5),
+                "seconds": round(time.perf_counter() - began, 2),
+            }
             progress.log.append(row)
             if progress.report is not None:
                 progress.report(f"step {row['step']}/{steps} loss {row['loss']:.4f} {row['seconds']:.0f} s")
