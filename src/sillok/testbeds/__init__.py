@@ -1,1 +1,125 @@
-"""Small real problems that trials share: data, a model, how it is trained, a cached checkpoint."""
+"""Small real problems that trials share: data, a small trained model, its recipe and its measured quality.
+
+`load("ddpm", size="s")` gives a `Testbed`; `train` rebuilds a checkpoint and `check` measures one again.
+Importing this package imports no framework: a testbed's module is imported when its name is first asked for.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from sillok.testbeds.base import Check, Recipe, Testbed
+
+__all__ = ["Check", "Recipe", "Testbed", "available", "check", "load", "train"]
+
+# name -> (module, class, sizes); the sizes stand here too, so that listing them imports nothing
+_REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
+    "shapes": ("sillok.testbeds.shapes", "Shapes", ("xs", "s")),
+    "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("xs", "s")),
+    "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
+    "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
+}
+
+
+def available() -> dict[str, tuple[str, ...]]:
+    """The names of all testbeds, each with its sizes."""
+    return {name: sizes for name, (_, _, sizes) in _REGISTRY.items()}
+
+
+def load(name: str, size: str = "s", *, folder: Path | str | None = None) -> Any:
+    """The testbed `name` at `size`, with its trained model, recipe, log and measured quality.
+
+    Args:
+        name: one of `available()`.
+        size: one of the sizes that `available()` gives for it.
+        folder: where the checkpoint lies; by default the package's own.
+
+    Returns:
+        A subclass of `Testbed`, with the model in evaluation mode and float32, on the processor.
+
+    Raises:
+        ValueError: unknown name or size, or a checkpoint that is missing, damaged or of another recipe.
+    """
+    bed = _new(name, size)
+    from sillok.testbeds.store import restore
+
+    restore(bed, folder)
+    return bed
+
+
+def train(
+    name: str,
+    size: str = "s",
+    *,
+    device: str = "cpu",
+    out: Path | str | None = None,
+    minutes: float | None = None,
+    seed: int = 0,
+    steps: int | None = None,
+    samples: int | None = None,
+    report: Callable[[str], None] | None = None,
+) -> Any:
+    """Train the testbed `name` anew, measure it, write its checkpoint and return it.
+
+    Args:
+        name: one of `available()`.
+        size: one of its sizes.
+        device: a torch device.
+        out: the folder that receives the two files; by default the package's own.
+        minutes: stop training after this long, with the learning rate brought down by then.
+        seed: of initial weights, data order and noise.
+        steps: another number of steps than the recipe's (training at a reduced size).
+        samples: another number of samples than the full measure's, for the quality.
+        report: called with a line of text as training goes on.
+
+    Raises:
+        ValueError: unknown name or size, an absent device, a folder that cannot be written.
+    """
+    bed = _new(name, size)
+    import torch
+
+    from sillok.testbeds.store import pack, save, unpack
+    from sillok.testbeds.training import Progress
+
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise ValueError(f"device {device!r} was asked for, and torch sees no CUDA device here")
+    model = bed.build(seed).to(device)
+    progress = Progress(minutes=minutes, steps=steps, report=report)
+    began = time.perf_counter()
+    blob = pack(bed.fit(model, progress, device=device, seed=seed))
+    seconds = time.perf_counter() - began
+    # what is measured is what will be loaded: the weights after their way through half precision
+    unpack(blob, model)
+    bed.use(model.to("cpu"))
+    bed.log, bed.quality = progress.log, bed.measure(model, n=samples)
+    bed.facts = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "steps": int(progress.log[-1]["step"]),
+        "seconds": round(seconds, 1),
+        "device": device if device != "cpu" else f"cpu, {torch.get_num_threads()} threads",
+        "torch": torch.__version__,
+    }
+    save(bed, blob, {**bed.facts, "quality": bed.quality, "log": bed.log}, out)
+    return bed
+
+
+def check(name: str, size: str = "s", *, samples: int | None = None, seed: int = 1) -> Check:
+    """Measure the shipped checkpoint again and compare with its bounds.
+
+    Raises:
+        ValueError: unknown name or size, or a checkpoint that is missing, damaged or of another recipe.
+    """
+    bed = load(name, size)
+    return Check(bed.measure(bed.model, n=samples, seed=seed), bed.quality, bed.bounds())
+
+
+def _new(name: str, size: str) -> Testbed:
+    if name not in _REGISTRY:
+        raise ValueError(f"unknown testbed {name!r}; there are: {', '.join(sorted(_REGISTRY))}")
+    module, attribute, _ = _REGISTRY[name]
+    bed: Testbed = getattr(importlib.import_module(module), attribute)(size)
+    return bed

@@ -1,0 +1,214 @@
+"""How well generated shapes stand beside real ones: accuracy, Fréchet distance, precision, recall, saturation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+Doubles = NDArray[np.float64]
+
+
+class ShapesClassifier(nn.Module):
+    """A small convolutional network: class of a shapes image, attributes of its scene, and features of both.
+
+    Args:
+        pixels: width of the images, a multiple of 8.
+        channels: of its three stages, each of which halves the width.
+        features: length of the feature vector.
+    """
+
+    def __init__(self, pixels: int, channels: tuple[int, ...] = (24, 48, 96), features: int = 64) -> None:
+        super().__init__()
+        widths = (3, *channels)
+        stages: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            stages += [
+                nn.Conv2d(before, after, 3, padding=1),
+                nn.GroupNorm(after // 8, after),
+                nn.SiLU(),
+                nn.AvgPool2d(2),
+            ]
+        self.stages = nn.Sequential(*stages)
+        grid = pixels // 2 ** len(channels)
+        self.project = nn.Linear(channels[-1] * grid * grid, features)
+        self.classes = nn.Linear(features, 16)
+        self.attributes = nn.Linear(features, 12)
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """(N, features) for images (N, 3, H, W) in [-1, 1]."""
+        return nn.functional.silu(self.project(self.stages(images).flatten(1)))
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Class logits (N, 16) and attributes (N, 12)."""
+        features = self.features(images)
+        return self.classes(features), self.attributes(features)
+
+
+@torch.no_grad()
+def predict(
+    model: Any, images: torch.Tensor, batch: int = 256
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Logits, attributes and features of images (N, 3, H, W), a batch at a time."""
+    rows = []
+    for part in images.split(batch):
+        features = model.features(part.float())
+        rows.append((model.classes(features), model.attributes(features), features))
+    logits, attributes, features = (torch.cat(column) for column in zip(*rows, strict=True))
+    return logits, attributes, features
+
+
+def _matrix(name: str, values: Any, rows: int) -> Doubles:
+    matrix = np.asarray(values, np.float64)
+    if matrix.ndim != 2 or len(matrix) < rows:
+        raise ValueError(f"{name} must have shape (N, D) with N >= {rows}; got {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{name} must be finite; got NaN or infinity")
+    return matrix
+
+
+def frechet_from_moments(mean_a: Any, cov_a: Any, mean_b: Any, cov_b: Any) -> float:
+    """Squared Fréchet distance of two Gaussians: |mean_a - mean_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2).
+
+    The trace of the square root is the sum of the singular values of A^1/2 B^1/2, which stays real and accurate
+    where a covariance is singular. All in float64. (Heusel et al. 2017, eq. 6; Dowson and Landau 1982.)
+    """
+    gap = np.asarray(mean_a, np.float64) - np.asarray(mean_b, np.float64)
+    roots = []
+    for covariance in (cov_a, cov_b):
+        values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+        roots.append(vectors * np.sqrt(np.clip(values, 0, None)) @ vectors.T)
+    cross = np.linalg.svd(roots[0] @ roots[1], compute_uv=False).sum()
+    return float(max(0.0, gap @ gap + np.trace(cov_a) + np.trace(cov_b) - 2 * cross))
+
+
+def frechet_distance(a: Any, b: Any) -> float:
+    """Squared Fréchet distance of the Gaussians fitted to two sets of features, (N, D) and (M, D).
+
+    With few samples it is biased upwards: compare only sets of one size.
+
+    Raises:
+        ValueError: wrong shapes, fewer than two rows, values that are not finite.
+    """
+    a, b = _matrix("a", a, 2), _matrix("b", b, 2)
+    if a.shape[1] != b.shape[1]:
+        raise ValueError(f"a and b must have equally many columns; got {a.shape[1]} and {b.shape[1]}")
+    moments = [(x.mean(0), np.atleast_2d(np.cov(x, rowvar=False))) for x in (a, b)]
+    return frechet_from_moments(*moments[0], *moments[1])
+
+
+def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
+    """Improved precision and recall (Kynkäänniemi et al. 2019, section 2).
+
+    Every set's manifold is the union of balls around its points that reach to their k-th nearest neighbour in
+    that set. Precision is the share of `fake` (M, D) inside the manifold of `real` (N, D); recall the reverse.
+
+    Raises:
+        ValueError: wrong shapes, or a set with no more than `k` rows.
+    """
+    if k < 1:
+        raise ValueError(f"k must be at least 1; got {k!r}")
+    real, fake = _matrix("real", real, k + 1), _matrix("fake", fake, k + 1)
+    cross = _squared_distances(real, fake)
+    within = []
+    for points, distances in ((real, cross.T), (fake, cross)):
+        own = _squared_distances(points, points)
+        np.fill_diagonal(own, 0.0)
+        radius = np.partition(own, k, axis=1)[:, k]  # index 0 is the point itself
+        within.append(float((distances <= radius[None]).any(1).mean()))
+    return within[0], within[1]
+
+
+def _squared_distances(a: Doubles, b: Doubles) -> Doubles:
+    squares = (a * a).sum(1)[:, None] + (b * b).sum(1)[None] - 2 * a @ b.T
+    return np.clip(squares, 0, None)
+
+
+def saturation(images: torch.Tensor) -> torch.Tensor:
+    """Mean HSV saturation of each image (N, 3, H, W), whose range is [-1, 1]; values beyond it are clipped first."""
+    rgb = images.float().clamp(-1, 1).add(1).div(2)
+    high, low = rgb.amax(1), rgb.amin(1)
+    return ((high - low) / high.clamp_min(1e-6)).flatten(1).mean(1)
+
+
+def _shapes(size: str) -> Any:
+    from sillok.testbeds import load  # the package imports no framework, and this module does
+
+    return load("shapes", size)
+
+
+class Judge:
+    """Scores of generated images against one reference set of real images.
+
+    Args:
+        model: a trained `ShapesClassifier`, such as `load("shapes").model`.
+        reference: real images (N, 3, H, W) in [-1, 1].
+    """
+
+    def __init__(self, model: Any, reference: torch.Tensor) -> None:
+        self.model = model
+        self.features = predict(model, reference)[2].numpy()
+        self.saturation = float(saturation(reference).mean())
+
+    @classmethod
+    def of(cls, size: str = "s", n: int = 2048) -> Judge:
+        """The judge with the shipped classifier of `size` and `n` images of the validation split."""
+        shapes = _shapes(size)
+        return cls(shapes.model, shapes.data("val", n=n).images)
+
+    def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
+        """Class accuracy, Fréchet distance, precision, recall, saturation, its gap to real images, and the share
+        of values outside [-1, 1] (the classifier sees them clipped), for images (M, 3, H, W), labels (M,)."""
+        logits, _, features = predict(self.model, images.clamp(-1, 1))
+        found = features.numpy()
+        precision, recall = precision_recall(self.features[: len(found)], found)
+        level = float(saturation(images).mean())
+        return {
+            "accuracy": float((logits.argmax(1) == labels).double().mean()),
+            "frechet": frechet_distance(self.features, found),
+            "precision": precision,
+            "recall": recall,
+            "saturation": level,
+            "saturation_gap": level - self.saturation,
+            "outside": float((images.abs() > 1).double().mean()),
+        }
+
+
+def measure_generator(
+    draw: Callable[[torch.Tensor, float], torch.Tensor],
+    size: str,
+    n: int,
+    seed: int,
+    guidances: tuple[float, ...] = (1.0, 2.0, 4.0),
+) -> dict[str, float]:
+    """Scores of a class-conditional generator of shapes at several guidance scales.
+
+    Args:
+        draw: gives images (n, 3, H, W) for labels (n,) and a guidance scale.
+        size: of the shapes testbed whose classifier judges.
+        n: images at each scale, spread evenly over the classes.
+        seed: of the real images.
+
+    Returns:
+        `metric@scale` for each metric of `Judge`; `accuracy_best` over the scales; and `frechet_real`,
+        `recall_real`: those of n held-out real images, the figures that a perfect generator would show.
+    """
+    labels = torch.arange(n) % 16
+    judge = Judge.of(size, n=max(n, 512))
+    judge.features = judge.features[:n]
+    real = _shapes(size).data("test", n=n, seed=seed)
+    truth = judge(real.images, real.labels)
+    found = {
+        "frechet_real": truth["frechet"],
+        "recall_real": truth["recall"],
+        "saturation_real": judge.saturation,
+    }
+    for guidance in guidances:
+        for metric, value in judge(draw(labels, guidance), labels).items():
+            found[f"{metric}@{guidance:g}"] = value
+    found["accuracy_best"] = max(found[f"accuracy@{guidance:g}"] for guidance in guidances)
+    return found

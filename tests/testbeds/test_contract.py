@@ -1,0 +1,185 @@
+"""The contract of the testbeds: registry, errors, checkpoints that are refused, the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sillok import testbeds
+from sillok.testbeds import __main__ as command
+from sillok.testbeds.base import CHECKPOINTS, Check
+
+EVERY = [(name, size) for name, sizes in testbeds.available().items() for size in sizes]
+
+
+def test_import_loads_no_framework():
+    code = (
+        "import sys, sillok.testbeds as t; t.available();"
+        "print(sorted(set(sys.modules) & {'torch', 'diffusers', 'transformers', 'numpy', 'safetensors'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_shapes_renderer_needs_no_torch():
+    code = "import sys; from sillok.testbeds import shapes; shapes.render(shapes.sample_scenes(2)); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("name", testbeds.available())
+def test_registry_agrees_with_the_classes(name):
+    module, attribute, sizes = testbeds._REGISTRY[name]
+    cls = getattr(importlib.import_module(module), attribute)
+    assert cls.name == name
+    assert tuple(cls.recipes) == sizes
+
+
+@pytest.mark.parametrize(("name", "size"), EVERY)
+def test_every_testbed_loads_with_all_its_parts(name, size):
+    bed = testbeds.load(name, size)
+    assert (bed.name, bed.size) == (name, size)
+    assert not bed.model.training
+    assert all(p.dtype.itemsize == 4 and not p.requires_grad for p in bed.model.parameters())
+    assert bed.log[-1]["loss"] < bed.log[0]["loss"]
+    assert bed.facts["parameters"] == sum(p.numel() for p in bed.model.parameters())
+    assert Check(bed.quality, bed.quality, bed.bounds()).failures == []
+    assert f"{name}-{size}" in bed.describe()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        bed.recipe.steps = 1
+    assert 1_000 < (CHECKPOINTS / f"{name}-{size}.safetensors").stat().st_size < 3_000_000
+
+
+def test_all_checkpoints_together_stay_small():
+    assert sum(path.stat().st_size for path in CHECKPOINTS.iterdir()) < 25_000_000
+
+
+def test_recipe_hash_tells_every_field_apart():
+    recipe = testbeds.load("shapes", "xs").recipe
+    assert recipe.hash == dataclasses.replace(recipe).hash
+    assert len(
+        {recipe.hash, *(dataclasses.replace(recipe, **{f.name: 7}).hash for f in dataclasses.fields(recipe))}
+    ) == (1 + len(dataclasses.fields(recipe)))
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "words"),
+    [
+        ("shape", "s", ["unknown testbed 'shape'", "corpus, ddpm, flow, shapes"]),
+        ("ddpm", "xxl", ["'xxl'", "xs, s"]),
+    ],
+)
+@pytest.mark.parametrize("function", [testbeds.load, testbeds.train, testbeds.check])
+def test_unknown_names_say_what_exists(function, name, size, words):
+    with pytest.raises(ValueError) as caught:
+        function(name, size)
+    assert all(word in str(caught.value) for word in words)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for suffix in ("safetensors", "json"):
+        shutil.copy(CHECKPOINTS / f"shapes-xs.{suffix}", tmp_path)
+    return tmp_path
+
+
+def test_a_good_copy_loads(folder):
+    assert testbeds.load("shapes", "xs", folder=folder).quality == testbeds.load("shapes", "xs").quality
+
+
+def test_a_flipped_bit_is_refused(folder):
+    path = folder / "shapes-xs.safetensors"
+    blob = bytearray(path.read_bytes())
+    blob[-1] ^= 1
+    path.write_bytes(blob)
+    with pytest.raises(ValueError, match=r"shapes-xs\.safetensors is damaged: sha256"):
+        testbeds.load("shapes", "xs", folder=folder)
+
+
+def test_another_recipe_is_refused(folder):
+    path = folder / "shapes-xs.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps({**record, "recipe_hash": "0" * 16}))
+    with pytest.raises(ValueError, match="trained by recipe 0000000000000000, and this version has"):
+        testbeds.load("shapes", "xs", folder=folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "not json"])
+def test_broken_facts_are_refused(folder, text):
+    (folder / "shapes-xs.json").write_text(text)
+    with pytest.raises(ValueError, match="cannot be read"):
+        testbeds.load("shapes", "xs", folder=folder)
+
+
+def test_foreign_weights_are_refused(folder, monkeypatch):
+    # right hash, right recipe, but the tensors of another model
+    import hashlib
+
+    from safetensors.torch import save
+    from torch import zeros
+
+    blob = save({"other": zeros(2)})
+    (folder / "shapes-xs.safetensors").write_bytes(blob)
+    record = json.loads((folder / "shapes-xs.json").read_text())
+    record["sha256"] = hashlib.sha256(blob).hexdigest()
+    (folder / "shapes-xs.json").write_text(json.dumps(record))
+    with pytest.raises(ValueError, match="weights do not fit the model"):
+        testbeds.load("shapes", "xs", folder=folder)
+
+
+def test_a_missing_checkpoint_names_the_command(tmp_path):
+    with pytest.raises(
+        ValueError, match=r"missing; rebuild it with: python -m sillok\.testbeds train shapes --size xs"
+    ):
+        testbeds.load("shapes", "xs", folder=tmp_path)
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    with pytest.raises(ValueError, match="cannot write the checkpoint"):
+        testbeds.train("shapes", "xs", steps=1, samples=8, out=blocked)
+
+
+def test_cuda_asked_for_and_absent(monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ValueError, match="torch sees no CUDA device"):
+        testbeds.train("shapes", "xs", device="cuda")
+
+
+def test_check_measures_what_was_shipped():
+    found = testbeds.check("shapes", "xs")
+    assert found.ok
+    assert found.quality == pytest.approx(found.shipped, abs=0.02, rel=0.02)
+
+
+def test_check_reports_a_broken_bound():
+    check = Check({"accuracy": 0.9}, {}, {"accuracy": (0.97, 1.0), "recall": (0.5, 1.0)})
+    assert not check.ok
+    assert [line.split()[0] for line in check.failures] == ["accuracy", "recall"]
+
+
+def test_command_line(tmp_path, capsys):
+    assert command.main(["list"]) == 0
+    assert "shapes   xs s" in capsys.readouterr().out
+    assert (
+        command.main(
+            ["train", "shapes", "--size", "xs", "--steps", "2", "--samples", "16", "--out", str(tmp_path)]
+        )
+        == 0
+    )
+    assert "step 2/2" in capsys.readouterr().out
+    assert {path.name for path in Path(tmp_path).iterdir()} == {"shapes-xs.safetensors", "shapes-xs.json"}
+    assert command.main(["check", "shapes", "--size", "xs", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["ok"] is True
+    assert command.main(["check", "nothing"]) == 1
+    assert capsys.readouterr().err.startswith("error: unknown testbed 'nothing'")

@@ -1,0 +1,164 @@
+"""The generators of shapes: interfaces, guidance, determinism, quality on a small sample, training."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sillok import testbeds
+from sillok.testbeds import scores
+
+ALL = [("ddpm", "xs"), ("ddpm", "s"), ("flow", "s")]
+CHEAP = [("ddpm", "xs"), ("flow", "s")]
+
+
+@pytest.fixture(scope="module")
+def bed():
+    """Loads each testbed once for this file."""
+    loaded = {}
+
+    def get(name, size):
+        return loaded.setdefault((name, size), testbeds.load(name, size))
+
+    return get
+
+
+def labels(n):
+    return torch.arange(n) % 16
+
+
+@pytest.mark.parametrize(("name", "size"), ALL)
+def test_the_model_is_the_host_librarys(bed, name, size):
+    import diffusers
+
+    hosts = {"ddpm": diffusers.UNet2DModel, "flow": diffusers.DiTTransformer2DModel}
+    schedulers = {"ddpm": diffusers.DDIMScheduler, "flow": diffusers.FlowMatchEulerDiscreteScheduler}
+    assert type(bed(name, size).model) is hosts[name]
+    assert type(bed(name, size).scheduler()) is schedulers[name]
+
+
+def test_the_ddpm_scheduler_never_clips(bed):
+    config = bed("ddpm", "s").scheduler().config
+    assert not config.clip_sample
+    assert not config.thresholding
+    assert config.prediction_type == "epsilon"
+    assert bed("ddpm", "s").scheduler().config == bed("ddpm", "xs").scheduler().config
+
+
+@pytest.mark.parametrize(("name", "size"), CHEAP)
+def test_one_step_back_from_real_images(bed, name, size):
+    # at a tenth of the way the model must find the image in the noise far better than doing nothing
+    it = bed(name, size)
+    real = it.data("test", n=32)
+    noise = it.noise(32, seed=9)
+    if name == "ddpm":
+        t = torch.tensor(100)
+        x = it.scheduler().add_noise(real.images, noise, t.expand(32))
+        truth = noise
+    else:
+        t = torch.tensor(100.0)
+        x = 0.9 * real.images + 0.1 * noise
+        truth = noise - real.images
+    with torch.no_grad():
+        error = (it.predict(it.model, x, t, real.labels) - truth).square().mean()
+    assert error < 0.12
+
+
+@pytest.mark.parametrize(("name", "size"), CHEAP)
+def test_samples_repeat_by_seed_and_differ_between_seeds(bed, name, size):
+    it = bed(name, size)
+    first = it.sample(labels(4), steps=4, seed=3)
+    assert torch.equal(first, it.sample(labels(4), steps=4, seed=3))
+    assert (first - it.sample(labels(4), steps=4, seed=4)).abs().mean() > 0.05
+    # the same images come in a larger request, split in another way (up to the rounding of another batch size)
+    torch.testing.assert_close(
+        it.sample(labels(6), steps=4, seed=3, batch=5)[:4], first, atol=1e-3, rtol=1e-3
+    )
+
+
+@pytest.mark.parametrize(("name", "size"), CHEAP)
+def test_guidance_is_linear_in_the_two_branches(bed, name, size):
+    it = bed(name, size)
+    x, y, null = it.noise(4), labels(4), torch.full((4,), it.null)
+    scheduler = it.scheduler()
+    scheduler.set_timesteps(1)
+    t = scheduler.timesteps[0]
+    with torch.no_grad():
+        conditional, unconditional = it.predict(it.model, x, t, y), it.predict(it.model, x, t, null)
+    assert (conditional - unconditional).abs().max() > 1e-4, "the label matters"
+    for guidance in (0.0, 1.0, 3.0):
+        output = unconditional + guidance * (conditional - unconditional)
+        scheduler = it.scheduler()
+        scheduler.set_timesteps(1)
+        expected = scheduler.step(output, t, x).prev_sample
+        found = it.sample(y, guidance=guidance, steps=1)
+        torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)
+
+
+@pytest.mark.parametrize(("name", "size"), ALL)
+def test_shipped_quality_holds_on_a_small_sample(bed, name, size):
+    it = bed(name, size)
+    judge = scores.Judge.of(size, n=256)
+    found = judge(it.sample(labels(64), guidance=3.0, steps=15, seed=21), labels(64))
+    # the shipped floor is 0.95 of 512; 64 images and 15 steps leave room for 5 misses more
+    assert found["accuracy"] >= 0.87
+    assert abs(found["saturation_gap"]) < 0.12
+    assert found["precision"] > 0.4
+
+
+@pytest.mark.parametrize(("name", "size"), ALL)
+def test_shipped_figures_are_consistent(bed, name, size):
+    quality = bed(name, size).quality
+    assert quality["accuracy_best"] == max(quality[f"accuracy@{w}"] for w in (1, 2, 4)) >= 0.95
+    assert quality["frechet_real"] < min(quality[f"frechet@{w}"] for w in (1, 2, 4))
+    assert quality["saturation@4"] > quality["saturation@1"]
+
+
+def test_noise_does_not_depend_on_how_much_is_asked_for(bed):
+    it = bed("ddpm", "xs")
+    assert torch.equal(it.noise(3, seed=1), it.noise(7, seed=1)[:3])
+    assert not torch.equal(it.noise(3, seed=1), it.noise(3, seed=2))
+
+
+def test_training_drops_labels_at_the_recipes_rate(bed):
+    it = bed("ddpm", "xs")
+    generator = torch.Generator().manual_seed(0)
+    _, given, _ = it.batch_for_step(0, 0, 4000, generator)
+    assert abs(float((given == it.null).double().mean()) - it.recipe.label_dropout) < 0.02
+    _, other, _ = it.batch_for_step(1, 0, 4000, generator)
+    assert not torch.equal(given, other)
+
+
+def test_fresh_weights_follow_the_seed_and_leave_the_global_generator_alone(bed):
+    it = bed("ddpm", "xs")
+    before = torch.get_rng_state()
+    one, same, other = (list(it.build(seed).parameters()) for seed in (1, 1, 2))
+    assert torch.equal(before, torch.get_rng_state())
+    assert all(torch.equal(a, b) for a, b in zip(one, same, strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.mark.parametrize(("name", "size"), CHEAP)
+def test_training_at_a_reduced_size_lowers_the_loss(name, size, tmp_path):
+    found = testbeds.train(name, size, steps=16, samples=16, out=tmp_path)
+    assert found.log[-1]["loss"] < 0.8 * found.log[0]["loss"]
+    assert found.log[-1]["step"] == 16
+
+
+def test_training_stops_when_the_minutes_are_over(tmp_path):
+    bed = testbeds.train("shapes", "xs", minutes=0.02, samples=16, out=tmp_path)
+    assert 1 <= bed.facts["steps"] < bed.recipe.steps
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"labels": torch.tensor([16])}, r"labels must have shape \(N,\) and lie in \[0, 15\]"),
+        ({"labels": torch.zeros(2, 2, dtype=torch.long)}, "labels must have shape"),
+        ({"labels": labels(2), "steps": 0}, "steps must be an integer of at least 1; got 0"),
+        ({"labels": labels(2), "batch": 0}, "batch must be an integer of at least 1; got 0"),
+    ],
+)
+def test_bad_input(bed, options, words):
+    with pytest.raises(ValueError, match=words):
+        bed("ddpm", "xs").sample(**options)
