@@ -59,7 +59,9 @@ class Language(StrEnum):
 
 RecordOption = Annotated[
     str | None,
-    typer.Option("--record", envvar="SILLOK_RECORD", metavar="URL", help="The record: an SQLAlchemy URL or a path."),
+    typer.Option(
+        "--record", envvar="SILLOK_RECORD", metavar="URL", help="The record: an SQLAlchemy URL or a path."
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
@@ -191,23 +193,31 @@ def show(
 )
 def verify(
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE|DATE|ID|ID/CLAIM]...", help="What to measure; default: all.")
+        list[str] | None,
+        typer.Argument(metavar="[FILE|DATE|ID|ID/CLAIM]...", help="What to measure; default: all."),
     ] = None,
-    scale: Annotated[Scale, typer.Option(help="smoke: seconds; here: two cores, minutes; full: GPU.")] = Scale.here,
-    minutes: Annotated[float | None, typer.Option(help="Budget: cheapest trials first, the rest is named.")] = None,
+    scale: Annotated[
+        Scale, typer.Option(help="smoke: seconds; here: two cores, minutes; full: GPU.")
+    ] = Scale.here,
+    minutes: Annotated[
+        float | None, typer.Option(help="Budget: cheapest trials first, the rest is named.")
+    ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Cores to use (default: all).")] = None,
     on: Annotated[str, typer.Option(help="Where runs go: local, ray, or ray:ADDRESS.")] = "local",
     device: Annotated[Device, typer.Option(help="auto takes a GPU where there is one.")] = Device.auto,
     placebo: Annotated[bool, typer.Option("--placebo", help="Put the baseline into every arm.")] = False,
     fault: Annotated[bool, typer.Option("--fault", help="Break the method as its trial says.")] = False,
     again: Annotated[bool, typer.Option("--again", help="Repeat runs that are there already.")] = False,
-    require: Annotated[Wanted | None, typer.Option(help="Exit with 3 unless every verdict is this one.")] = None,
+    require: Annotated[
+        Wanted | None, typer.Option(help="Exit with 3 unless every verdict is this one.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(metavar="FILE", help="Write an HTML report.")] = None,
     record: RecordOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure papers' claims on this machine, and set each figure beside the paper's."""
-    from sillok.verify import api, progress, targets as naming
+    from sillok.verify import api, progress
+    from sillok.verify import targets as naming
 
     if placebo and fault:
         raise typer.BadParameter("--placebo and --fault are two verifications: ask for one at a time")
@@ -257,13 +267,15 @@ def verify(
 @app.command(epilog="Example: sillok report 2411.19870 2410.02367 --out report.html")
 def report(
     targets: Annotated[
-        list[str] | None, typer.Argument(metavar="[FILE|DATE|ID|ID/CLAIM]...", help="Default: all that is measured.")
+        list[str] | None,
+        typer.Argument(metavar="[FILE|DATE|ID|ID/CLAIM]...", help="Default: all that is measured."),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="The HTML file to write.")] = Path("report.html"),
     record: RecordOption = None,
 ) -> None:
     """Write one self-contained HTML file with what was measured, here and elsewhere."""
-    from sillok.verify import report as reporting, targets as naming
+    from sillok.verify import report as reporting
+    from sillok.verify import targets as naming
 
     reporting.check_target(out)
     chosen = naming.resolve(targets or [])
@@ -349,7 +361,9 @@ def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON Lines file a table.")] = False,
     parquet: Annotated[bool, typer.Option("--parquet", help="One Parquet file a table.")] = False,
-    results: Annotated[bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")] = False,
+    results: Annotated[
+        bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")
+    ] = False,
     record: RecordOption = None,
 ) -> None:
     """Write the whole record as files that outlive any server; `sillok import` reads them back."""

@@ -125,7 +125,9 @@ def _views(chosen: Chosen, plans: list[ClaimPlan], record: Record) -> list[dict[
     return papers
 
 
-def verify(*targets: str | Path, placebo: bool = False, fault: bool = False, **options: Any) -> list[dict[str, Any]]:
+def verify(
+    *targets: str | Path, placebo: bool = False, fault: bool = False, **options: Any
+) -> list[dict[str, Any]]:
     """Measure papers' claims on this machine.
 
     Args:
@@ -148,4 +150,3 @@ def verify(*targets: str | Path, placebo: bool = False, fault: bool = False, **o
         raise ValueError("placebo and fault are two verifications: ask for one at a time")
     mode = "placebo" if placebo else "fault" if fault else "trial"
     return run(resolve([str(target) for target in targets]), mode=mode, **options).papers
-

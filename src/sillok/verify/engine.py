@@ -83,7 +83,7 @@ class Engine:
             if plan.claim.trial is None:
                 plan.blocked = ("out of reach", "no trial measures this claim yet")
                 continue
-            extra = plan.card.extra
+            extra = plan.card.install
             lacking = needs.missing_packages(extra)
             if lacking:
                 text = f"needs {', '.join(lacking)}: {needs.install_line(extra)}"
@@ -176,7 +176,7 @@ class Engine:
         for run in plan.finished:
             table.setdefault(run.arm, {})[run.seed] = run.measures
         message = {"op": "judge", "trial": plan.trial["name"], "scale": self.setting.scale, "table": table}
-        job = Job(key=plan.card.extra, message=message, seconds=_DESCRIBE_SECONDS)
+        job = Job(key=plan.card.install, message=message, seconds=_DESCRIBE_SECONDS)
         answer = self.executor.submit(job, lambda share: None).result()
         if answer.reason is not None:
             self._decide(plan, "failed", answer.reason)

@@ -15,7 +15,8 @@ from typing import Any
 import sillok
 
 _REPORTED = (
-    "numpy scipy torch triton diffusers transformers trl peft inspect-ai scikit-learn safetensors ray".split()
+    *("numpy", "scipy", "torch", "triton", "diffusers", "transformers", "trl", "peft"),
+    *("inspect-ai", "scikit-learn", "safetensors", "ray"),
 )
 
 

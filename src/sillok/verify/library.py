@@ -42,7 +42,8 @@ def sync(record: Record) -> int:
             "family": card.family,
             "summaries": {
                 language: "\n\n".join(f"{name}: {text}" for name, text in sections.items())
-                for language, sections in card.summary.items()
+                for language, sections in (("en", card.summary.en), ("ko", card.summary.ko))
+                if sections
             },
             "facts": facts,
         }

@@ -77,7 +77,7 @@ class ClaimPlan:
         limit = max(_LEAST_LIMIT, minutes * _SECONDS_PER_MINUTE * _LIMIT_FACTOR)
         return [
             Job(
-                key=self.card.extra,
+                key=self.card.install,
                 seconds=limit,
                 memory_gb=self.trial["memory_gb"],
                 cores=self.trial["cores"],
@@ -102,7 +102,10 @@ def block(plan: ClaimPlan) -> bool:
     scale = plan.setting.scale
     trial = plan.trial
     if plan.blocked is None and scale not in trial["minutes"]:
-        plan.blocked = ("out of reach", f"the trial has no scale {scale!r}, only {', '.join(trial['minutes'])}")
+        plan.blocked = (
+            "out of reach",
+            f"the trial has no scale {scale!r}, only {', '.join(trial['minutes'])}",
+        )
     if plan.blocked is None:
         wanted = trial["needs"][scale]
         try:

@@ -80,7 +80,12 @@ def _context(preload: list[str]) -> Any:
 
 
 def _rank(
-    target: Callable[..., Any], ranks: Ranks, store: str, seconds: float, answer: Connection, args: tuple[Any, ...]
+    target: Callable[..., Any],
+    ranks: Ranks,
+    store: str,
+    seconds: float,
+    answer: Connection,
+    args: tuple[Any, ...],
 ) -> None:
     import torch
     import torch.distributed as dist

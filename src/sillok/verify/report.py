@@ -63,7 +63,8 @@ def render(items: Sequence[tuple[Card, Claim, list[view.Result]]], record: Recor
     claims = [_claim(card, claim, found, record) for card, claim, found in items]
     order = ("upheld", "not upheld", "inconclusive", "failed", "out of reach", None)
     counts = [
-        (verdict or "not measured", sum(item["view"]["verdict"] == verdict for item in claims)) for verdict in order
+        (verdict or "not measured", sum(item["view"]["verdict"] == verdict for item in claims))
+        for verdict in order
     ]
     page: str = environment.get_template("report.html").render(
         claims=claims,

@@ -33,7 +33,9 @@ def folder() -> Path:
     return installed if installed.is_dir() else package.parents[1] / "results"
 
 
-def write(record: Record, into: Path, *, papers: Iterable[str] | None = None, scale: str = "here") -> list[Path]:
+def write(
+    record: Record, into: Path, *, papers: Iterable[str] | None = None, scale: str = "here"
+) -> list[Path]:
     """Write the record's newest runs and verdicts of a scale, one file a machine; logs are cut short.
 
     A file that is there already keeps what it holds of other papers.

@@ -180,7 +180,9 @@ class Paired:
     reason that stands beside the verdict.
     """
 
-    def __init__(self, arms: Sequence[str], table: Mapping[str, Mapping[int, Mapping[str, float]]], scale: str):
+    def __init__(
+        self, arms: Sequence[str], table: Mapping[str, Mapping[int, Mapping[str, float]]], scale: str
+    ):
         """``table[arm][seed][metric]``; only seeds that every judged arm has are paired."""
         self.arms = tuple(arms)
         self.scale = scale

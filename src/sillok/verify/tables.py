@@ -55,7 +55,8 @@ def arm_means(claim: Mapping[str, Any]) -> dict[str, dict[str, tuple[float, str]
         values.setdefault(row["metric"], {}).setdefault(row["arm"], []).append(row["value"])
         units[row["metric"]] = row["unit"]
     return {
-        metric: {arm: (fmean(all_), units[metric]) for arm, all_ in arms.items()} for metric, arms in values.items()
+        metric: {arm: (fmean(all_), units[metric]) for arm, all_ in arms.items()}
+        for metric, arms in values.items()
     }
 
 
@@ -81,7 +82,9 @@ def claim_block(paper: Mapping[str, Any], claim: Mapping[str, Any]) -> Renderabl
     machine = claim.get("machine")
     if machine:
         where = "shipped with Sillok, " if claim.get("shipped") else ""
-        lines.append(Text(f"{where}{len(claim.get('seeds', ()))} seeds, {machine.get('name', '')}", style="dim"))
+        lines.append(
+            Text(f"{where}{len(claim.get('seeds', ()))} seeds, {machine.get('name', '')}", style="dim")
+        )
     lines.append(Text(""))
     return Group(*lines)
 
@@ -131,8 +134,14 @@ def hits(found: Iterable[Any], console: Console) -> None:
 def doctor(findings: Mapping[str, Any], console: Console) -> None:
     """What `sillok doctor` found."""
     machine = findings["machine"]
-    console.print(f"Sillok {findings['sillok']}, Python {findings['python']}, {machine['name']}, {machine['system']}")
-    gpu = "a CUDA GPU that PyTorch sees" if findings["gpu"] else "no CUDA GPU: trials that need one are out of reach"
+    console.print(
+        f"Sillok {findings['sillok']}, Python {findings['python']}, {machine['name']}, {machine['system']}"
+    )
+    gpu = (
+        "a CUDA GPU that PyTorch sees"
+        if findings["gpu"]
+        else "no CUDA GPU: trials that need one are out of reach"
+    )
     console.print(gpu)
     console.print(f"{findings['cards']} cards, {findings['trials']} trials")
     record = findings["record"]
@@ -170,7 +179,7 @@ def card(one: Card, view: Mapping[str, Any], language: str, console: Console) ->
     if one.methods:
         console.print(Text(f"methods: {', '.join(one.methods)}"))
     console.print()
-    for name, text in one.summary.get(language, {}).items():
+    for name, text in getattr(one.summary, language).items():
         console.print(Text.assemble((f"{name}. ", "bold"), text.strip()))
     for sentence in one.differs:
         console.print(Text.assemble(("Differs from the paper. ", "bold"), sentence))

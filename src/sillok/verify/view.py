@@ -86,7 +86,9 @@ def _add(
     shipped: bool,
 ) -> None:
     if verdict.claim in found:
-        machine = machines.get(verdict.machine.split("+")[0], {"id": verdict.machine, "name": verdict.machine})
+        machine = machines.get(
+            verdict.machine.split("+")[0], {"id": verdict.machine, "name": verdict.machine}
+        )
         found[verdict.claim].append(Result(verdict, latest_runs(runs, verdict), machine, shipped))
 
 
@@ -102,7 +104,13 @@ def of_plan(plan: ClaimPlan, record: Record) -> list[Result]:
 def measurements(result: Result) -> list[dict[str, Any]]:
     """One row a run and metric: arm, seed, metric, value, unit."""
     return [
-        {"arm": run.arm, "seed": run.seed, "metric": metric, "value": value, "unit": run.units.get(metric, "")}
+        {
+            "arm": run.arm,
+            "seed": run.seed,
+            "metric": metric,
+            "value": value,
+            "unit": run.units.get(metric, ""),
+        }
         for run in result.runs
         for metric, value in run.measures.items()
     ]
@@ -113,7 +121,7 @@ def claim_view(claim: Claim, found: Sequence[Result]) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": claim.id,
         "text": claim.text,
-        "paper": claim.paper.model_dump(mode="json") if claim.paper else None,
+        "paper": claim.paper.model_dump(mode="json"),
         "trial": claim.trial,
         "scope": claim.scope,
         "verdict": None,
@@ -148,7 +156,9 @@ def claim_view(claim: Claim, found: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def paper_view(card: Card, found: dict[str, list[Result]], only: Iterable[str] | None = None) -> dict[str, Any]:
+def paper_view(
+    card: Card, found: dict[str, list[Result]], only: Iterable[str] | None = None
+) -> dict[str, Any]:
     """A paper as data, with the claims named in ``only`` (default: all)."""
     wanted = set(only) if only is not None else None
     return {

@@ -231,7 +231,7 @@ def main() -> None:
     while True:
         job = json.loads(jobs.get())
         try:
-            message = {"result": answer(job, send)}
+            message: dict[str, Any] = {"result": answer(job, send)}
         except TrialError as error:
             message = {"error": str(error)}
         except Exception as error:

@@ -18,7 +18,9 @@ def _parameter(shape: tuple[int, ...], seed: int) -> torch.nn.Parameter:
     return p
 
 
-@pytest.mark.parametrize(("size", "limit", "expected"), [(64, 64, 64), (96, 64, 48), (100, 64, 50), (67, 64, 1)])
+@pytest.mark.parametrize(
+    ("size", "limit", "expected"), [(64, 64, 64), (96, 64, 48), (100, 64, 50), (67, 64, 1)]
+)
 def test_divisor(size: int, limit: int, expected: int) -> None:
     assert divisor(size, limit) == expected
 

@@ -114,7 +114,11 @@ def train_once(ranks: Ranks, spec: Spec, lr: float) -> dict[str, Any]:
             curve.append((step + 1, loss.item()))
     dist.barrier()
     wire = (wire_bytes() - before) / ranks.world / spec.steps
-    out: dict[str, Any] = {"bytes": payload / spec.steps, "wire": wire if ranks.private else None, "curve": curve}
+    out: dict[str, Any] = {
+        "bytes": payload / spec.steps,
+        "wire": wire if ranks.private else None,
+        "curve": curve,
+    }
     if ranks.rank == 0:
         out["val"] = bed.evaluate(model, "val", n=spec.windows, seq_len=256)
         out["loss"] = bed.evaluate(model, "test", n=spec.windows, seq_len=256)
@@ -134,7 +138,9 @@ def sweep(ranks: Ranks, spec: Spec) -> list[dict[str, Any]]:
     measures={
         "loss": Measure("nats/byte", "lower", text="test loss at the arm's best learning rate of three"),
         "bytes": Measure("B/step", "lower", text="payload that a rank hands to the network, a step"),
-        "wire": Measure("B/step", "lower", timing=True, text="bytes on the wire for a rank, headers included"),
+        "wire": Measure(
+            "B/step", "lower", timing=True, text="bytes on the wire for a rank, headers included"
+        ),
         "lr": Measure("", text="learning rate with the best validation loss"),
     },
     minutes={"smoke": 0.4, "here": 7, "full": 60},
