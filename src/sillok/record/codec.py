@@ -59,5 +59,5 @@ def upsert(connection: Connection, table: Table, rows: list[Mapping[str, Any]]) 
 
 def add_missing(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> int:
     """Insert the rows whose primary key is not there yet; returns how many those were."""
-    statement = insert(connection, table).on_conflict_do_nothing()
+    statement = insert(connection, table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)
     return sum(connection.execute(statement, row).rowcount for row in rows)

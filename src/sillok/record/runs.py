@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import fields
 from typing import Any
 
@@ -43,7 +44,7 @@ def read_runs(
     measures, units, curves, fingerprint = (
         _RUN.index(n) for n in ("measures", "units", "curves", "fingerprint")
     )
-    seen: dict[str, dict[str, Any]] = {}
+    seen: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]] = {}
     out: list[StoredRun] = []
     for row in connection.execute(query.limit(limit)).fetchall():
         values = list(row)
@@ -52,20 +53,20 @@ def read_runs(
         for at in (units, fingerprint):
             shared = seen.get(values[at])
             if shared is None:
-                shared = seen[values[at]] = json.loads(values[at])
-            values[at] = _copy(shared)
+                shared = seen[values[at]] = _copied(values[at])
+            copy, value = shared
+            values[at] = copy(value)
         run = object.__new__(StoredRun)
         run.__dict__.update(zip(_RUN, values, strict=True))
         out.append(run)
     return out
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) if isinstance(item, dict | list) else item for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
+def _copied(written: str) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]:
+    """A value read from JSON, and the cheapest way to copy it so that no two runs share a part."""
+    value: dict[str, Any] = json.loads(written)
+    flat = not any(isinstance(item, dict | list) for item in value.values())
+    return (dict.copy if flat else deepcopy), value
 
 
 def add_verdict(connection: Connection, verdict: StoredVerdict) -> None:
