@@ -55,8 +55,21 @@ def postgres_server() -> Iterator[str]:
     home = Path(tempfile.mkdtemp(prefix="sillok-pg-"))
     try:
         os.chown(home, uid, -1)
-        init = [*prefix, binaries / "initdb", "-D", home / "data", "-U", "sillok", "-A", "trust", "-E", "UTF8"]
-        made = subprocess.run([*init, "--locale=C.UTF-8", "--no-sync"], capture_output=True, text=True, cwd=home)
+        init = [
+            *prefix,
+            binaries / "initdb",
+            "-D",
+            home / "data",
+            "-U",
+            "sillok",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+        ]
+        made = subprocess.run(
+            [*init, "--locale=C.UTF-8", "--no-sync"], capture_output=True, text=True, cwd=home
+        )
         assert made.returncode == 0, made.stderr
         port = _free_port()
         start = [*prefix, binaries / "postgres", "-D", home / "data", "-p", str(port), "-k", home, "-F"]

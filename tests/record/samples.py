@@ -76,7 +76,10 @@ def fill(record: Record) -> None:
         "2024-12-02",
         "digests/2024-12-02.md",
         "## Daily Papers\r\n본문\n",
-        [entry | {"sections": [["What's New", "새로운 것"]]}, {"position": 2, "title": "no paper", "paper": None}],
+        [
+            entry | {"sections": [["What's New", "새로운 것"]]},
+            {"position": 2, "title": "no paper", "paper": None},
+        ],
     )
     record.add_digest(None, "pasted", "no date", [])
     record.add_run(a_run(), MACHINE)

@@ -39,8 +39,16 @@ def test_runs_are_listed_newest_first_and_filtered(record: Record) -> None:
         for seed in range(3)
     ]
     other = a_run(
-        **{"paper": "x", "claim": "c", "trial": "t", "version": 2, "scale": "smoke", "mode": "placebo"},
-        **{"machine": "m2", "state": "failed", "reason": "no", "started": START - timedelta(days=1)},
+        paper="x",
+        claim="c",
+        trial="t",
+        version=2,
+        scale="smoke",
+        mode="placebo",
+        machine="m2",
+        state="failed",
+        reason="no",
+        started=START - timedelta(days=1),
     )
     for run in [*runs, other]:
         record.add_run(run)
@@ -99,13 +107,19 @@ def test_the_newer_verdict_stays(record: Record) -> None:
     record.add_verdict(later)
     record.add_verdict(a_verdict())
     assert record.verdicts() == [later]
-    for change in ({"scale": "smoke"}, {"mode": "placebo"}, {"machine": "m2"}, {"version": 2}, {"claim": "c"}):
+    for change in (
+        {"scale": "smoke"},
+        {"mode": "placebo"},
+        {"machine": "m2"},
+        {"version": 2},
+        {"claim": "c"},
+    ):
         record.add_verdict(a_verdict(**change))
     assert len(record.verdicts()) == 6
     assert record.verdicts(verdict="not upheld") == [later]
     assert record.verdicts(scale="smoke") == [a_verdict(scale="smoke")]
     assert [verdict.decided for verdict in record.verdicts(limit=1)] == [later.decided]
-    with pytest.raises(ValueError, match="verdict: 'maybe'.*'out of reach'"):
+    with pytest.raises(ValueError, match=r"verdict: 'maybe'.*'out of reach'"):
         record.add_verdict(a_verdict(verdict="maybe"))
 
 
@@ -132,7 +146,11 @@ def test_papers_and_claims(record: Record) -> None:
         summaries={"en": "Workers share the fast parts of the momentum.", "ko": "새 요약"},
     )
     (claim,) = record.claims("2411.19870")
-    assert (claim.id, claim.text, claim.data) == ("traffic", "주고받는 양이 준다", {"value": 85.0, "unit": "×"})
+    assert (claim.id, claim.text, claim.data) == (
+        "traffic",
+        "주고받는 양이 준다",
+        {"value": 85.0, "unit": "×"},
+    )
     record.set_claims("2411.19870", [{"id": "loss", "text": "as low", "data": None}])
     assert [(c.paper, c.id, c.data) for c in record.claims()] == [("2411.19870", "loss", {})]
     assert record.claims("2410.02416") == [] and record.paper("none") is None
@@ -151,7 +169,9 @@ def test_bad_papers_are_refused(record: Record) -> None:
 
 
 def test_a_digest_is_stored_once(record: Record) -> None:
-    entries = [{"title": "A", "paper": "2411.19870", "votes": 3, "authors": ["B"], "sections": {"새": ["x", 1.5]}}]
+    entries = [
+        {"title": "A", "paper": "2411.19870", "votes": 3, "authors": ["B"], "sections": {"새": ["x", 1.5]}}
+    ]
     assert record.add_digest("2024-12-02", "a.md", "text", entries) == 1
     assert record.add_digest("2024-12-02", "b.md", "text", entries) == 0
     assert record.add_digest("2024-12-03", "a.md", "text", [*entries, *entries]) == 2
