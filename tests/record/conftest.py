@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -101,9 +102,9 @@ def _wait(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
     pytest.fail(f"PostgreSQL did not start: {log.read_text()}")
 
 
-@pytest.fixture
-def new_postgres(postgres_server: str) -> Iterator[NewUrl]:
-    """Make empty databases; they are dropped after the test."""
+@contextmanager
+def databases(postgres_server: str) -> Iterator[NewUrl]:
+    """Make empty databases, and drop them at the end."""
     made: list[str] = []
 
     def make() -> str:
@@ -117,6 +118,13 @@ def new_postgres(postgres_server: str) -> Iterator[NewUrl]:
     with psycopg.connect(f"{postgres_server}/postgres", autocommit=True) as connection:
         for name in made:
             connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def new_postgres(postgres_server: str) -> Iterator[NewUrl]:
+    """Make empty databases; they are dropped after the test."""
+    with databases(postgres_server) as make:
+        yield make
 
 
 @pytest.fixture

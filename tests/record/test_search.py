@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sillok.record import Record, search
+
+from .conftest import databases
 
 PAPERS: dict[str, dict[str, Any]] = {
     "2411.19870": {
@@ -41,8 +45,22 @@ PAPERS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def shelf(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Record]:
+    """The papers in a record that the tests of this module share, since they only read it."""
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            url = str(tmp_path_factory.mktemp("shelf") / "record.sqlite")
+        else:
+            url = stack.enter_context(databases(request.getfixturevalue("postgres_server")))()
+        record = stack.enter_context(Record.open(url))
+        record.add_papers({"id": id} | values for id, values in PAPERS.items())
+        yield record
+
+
 @pytest.fixture
 def library(record: Record) -> Record:
+    """The same papers in a record of the test's own."""
     record.add_papers({"id": id} | values for id, values in PAPERS.items())
     return record
 
@@ -82,8 +100,8 @@ def library(record: Record) -> Record:
         (" *\"'() ", set()),
     ],
 )
-def test_what_is_found(library: Record, query: str, found: set[str]) -> None:
-    assert {hit.id for hit in library.search(query)} == found
+def test_what_is_found(shelf: Record, query: str, found: set[str]) -> None:
+    assert {hit.id for hit in shelf.search(query)} == found
 
 
 HOSTILE = [
@@ -94,14 +112,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("query", HOSTILE)
-def test_no_text_is_an_error(library: Record, query: str) -> None:
-    assert isinstance(library.search(query), list)
+def test_no_text_is_an_error(shelf: Record, query: str) -> None:
+    assert isinstance(shelf.search(query), list)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None)
 @given(query=st.text(max_size=60))
-def test_no_text_at_all_is_an_error(library: Record, query: str) -> None:
-    library.search(query)
+def test_no_text_at_all_is_an_error(shelf: Record, query: str) -> None:
+    shelf.search(query)
 
 
 def test_titles_weigh_more_and_families_narrow(library: Record) -> None:
