@@ -15,7 +15,13 @@ _LOCK = 0x5111_0C  # PostgreSQL's advisory lock that one migrating process holds
 def current(connection: Connection) -> str | None:
     """The revision that the database is at; None where it holds no record yet."""
     if connection.dialect.name == "postgresql":
-        known = connection.execute(text("SELECT to_regclass('alembic_version') IS NOT NULL")).scalar()
+        # Not to_regclass: it may answer from what this connection saw before it waited for the lock.
+        known = connection.execute(
+            text(
+                "SELECT 1 FROM pg_tables WHERE tablename = 'alembic_version' "
+                "AND schemaname = ANY (current_schemas(false))"
+            )
+        ).scalar()
     else:
         known = connection.execute(
             text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import fields
 from typing import Any
 
@@ -14,6 +17,7 @@ from sillok.record.model import MODES, STATES, VERDICTS, Machine, StoredRun, Sto
 from sillok.record.tables import machines, runs, verdicts
 
 _RUN = tuple(field.name for field in fields(StoredRun))
+_parse = json.JSONDecoder().raw_decode
 
 
 def add_run(connection: Connection, run: StoredRun) -> bool:
@@ -40,32 +44,44 @@ def read_runs(
     """
     columns = [literal("").label("log") if name == "log" and not with_logs else runs.c[name] for name in _RUN]
     query = _filtered(select(*columns), runs, where).order_by(runs.c.started.desc(), runs.c.id)
-    measures, units, curves, fingerprint = (
-        _RUN.index(n) for n in ("measures", "units", "curves", "fingerprint")
-    )
-    seen: dict[str, dict[str, Any]] = {}
+    seen: dict[str, tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]] = {}
     out: list[StoredRun] = []
-    for row in connection.execute(query.limit(limit)).fetchall():
-        values = list(row)
-        values[measures] = json.loads(values[measures])
-        values[curves] = json.loads(values[curves]) if values[curves] != "[]" else []
-        for at in (units, fingerprint):
-            shared = seen.get(values[at])
-            if shared is None:
-                shared = seen[values[at]] = json.loads(values[at])
-            values[at] = _copy(shared)
-        run = object.__new__(StoredRun)
-        run.__dict__.update(zip(_RUN, values, strict=True))
-        out.append(run)
+    with _collector_paused():
+        for rows in connection.execute(query.limit(limit)).partitions(200):
+            for row in rows:
+                values: dict[str, Any] = dict(zip(_RUN, row, strict=True))
+                values["measures"] = _parse(values["measures"])[0]
+                values["curves"] = _parse(written)[0] if (written := values["curves"]) != "[]" else []
+                for name in ("units", "fingerprint"):
+                    written = values[name]
+                    if written not in seen:
+                        seen[written] = _copied(written)
+                    copy, value = seen[written]
+                    values[name] = copy(value)
+                run = object.__new__(StoredRun)
+                object.__setattr__(run, "__dict__", values)  # the class is frozen: it sets field by field
+                out.append(run)
     return out
 
 
-def _copy(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _copy(item) if isinstance(item, dict | list) else item for key, item in value.items()}
-    if isinstance(value, list):
-        return [_copy(item) for item in value]
-    return value
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Hold the garbage collector back while thousands of values are made: it would walk them all, in vain."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _copied(written: str) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], dict[str, Any]]:
+    """A value read from JSON, and the cheapest way to copy it so that no two runs share a part."""
+    value: dict[str, Any] = json.loads(written)
+    flat = not any(isinstance(item, dict | list) for item in value.values())
+    return (dict.copy if flat else deepcopy), value
 
 
 def add_verdict(connection: Connection, verdict: StoredVerdict) -> None:

@@ -23,8 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
 )
-from sqlalchemy.dialects.postgresql import TSVECTOR
-from sqlalchemy.types import TypeDecorator, TypeEngine
+from sqlalchemy.types import TypeDecorator, TypeEngine, UserDefinedType
 
 
 class Instant(TypeDecorator[datetime]):
@@ -48,6 +47,15 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if isinstance(value, datetime) else datetime.fromisoformat(value)
+
+
+class TSVector(UserDefinedType[str]):
+    """PostgreSQL's tsvector, written as a literal (SQLAlchemy's own brings its whole dialect with it)."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: Any) -> str:
+        return "TSVECTOR"
 
 
 metadata = MetaData()
@@ -156,7 +164,7 @@ verdicts = Table(
 )
 
 # Derived from papers and summaries, and rebuilt from them: never exported.
-_vector = TSVECTOR().with_variant(Text(), "sqlite")  # SQLite's full-text index is two tables beside this one
+_vector = TSVector().with_variant(Text(), "sqlite")  # SQLite's full-text index is two tables beside this one
 search = Table(
     "search",
     metadata,
