@@ -12,9 +12,9 @@ import pytest
 HERE = Path(__file__).parent
 PAPER = "2401.00001"
 TOYS = (
-    "good peer nan crash leaves hang greedy killed chatty undeclared slow gpu program "
-    "torch timed raises norule always missing broken"
-).split()
+    *("good", "peer", "nan", "crash", "leaves", "hang", "greedy", "killed", "chatty", "undeclared", "slow"),
+    *("gpu", "program", "torch", "timed", "raises", "norule", "always", "missing", "broken"),
+)
 NAMES = {"torch": "toys.torch_pid", "missing": "toys.nothing", "broken": "broken_toys.trial"}
 
 CARD = f"""

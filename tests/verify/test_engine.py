@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import psutil
 import pytest
@@ -222,7 +221,17 @@ def test_killing_sillok_loses_only_the_run_in_flight(toys: str) -> None:
 
 
 def test_ctrl_c_ends_with_one_line_and_keeps_what_ended(toys: str) -> None:
-    command = [sys.executable, "-m", "sillok.cli", "verify", "2401.00001/slow", "--scale", "smoke", "--jobs", "1"]
+    command = [
+        sys.executable,
+        "-m",
+        "sillok.cli",
+        "verify",
+        "2401.00001/slow",
+        "--scale",
+        "smoke",
+        "--jobs",
+        "1",
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     _wait_for_runs(1)
     process.send_signal(signal.SIGINT)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from sillok import papers
-from sillok.digest import Digest
+from sillok.digest import Digest, Entry
 from sillok.papers import Card
 from sillok.record import Record
 
@@ -23,6 +23,23 @@ def _facts(card: Card) -> dict[str, Any]:
     }
 
 
+def _paper(card: Card, facts: dict[str, Any]) -> dict[str, Any]:
+    """A card as the record takes a paper."""
+    return {
+        "id": card.id,
+        "title": card.title,
+        "authors": list(card.authors),
+        "published": card.published,
+        "family": card.family,
+        "summaries": {
+            language: "\n\n".join(f"{name}: {text}" for name, text in sections.items())
+            for language, sections in (("en", card.summary.en), ("ko", card.summary.ko))
+            if sections
+        },
+        "facts": facts,
+    }
+
+
 def sync(record: Record) -> int:
     """Bring the catalogue's cards into the record where they are new or have changed; how many were."""
     known = {paper.id: paper.facts.get("card") for paper in record.papers()}
@@ -33,22 +50,7 @@ def sync(record: Record) -> int:
     ]
     if not fresh:
         return 0
-    record.add_papers(
-        {
-            "id": card.id,
-            "title": card.title,
-            "authors": list(card.authors),
-            "published": card.published,
-            "family": card.family,
-            "summaries": {
-                language: "\n\n".join(f"{name}: {text}" for name, text in sections.items())
-                for language, sections in (("en", card.summary.en), ("ko", card.summary.ko))
-                if sections
-            },
-            "facts": facts,
-        }
-        for card, facts in fresh
-    )
+    record.add_papers(_paper(card, facts) for card, facts in fresh)
     for card, _ in fresh:
         if card.claims:
             data = [{"id": c.id, "text": c.text, "data": c.model_dump(mode="json")} for c in card.claims]
@@ -86,9 +88,12 @@ def matched(digests: Iterable[Digest]) -> list[dict[str, Any]]:
 
 
 def keep(record: Record, digests: Iterable[Digest], source: str, text: str) -> int:
-    """Store digests that were read, with the summaries of papers that have no card; how many entries."""
+    """Store digests that were read; how many entries.
+
+    Their summaries become searchable where no card has one of its own in that language.
+    """
     count = 0
-    carded = set(papers.catalogue())
+    catalogue = papers.catalogue()
     for one in digests:
         entries = [
             {
@@ -101,15 +106,8 @@ def keep(record: Record, digests: Iterable[Digest], source: str, text: str) -> i
             }
             for number, entry in enumerate(one.entries, 1)
         ]
-        new = {entry.id: entry for entry in one.entries if entry.id and entry.id not in carded}
         record.add_papers(
-            {
-                "id": id,
-                "title": entry.title,
-                "authors": list(entry.authors),
-                "summaries": {_language(entry): "\n\n".join(s.text for s in entry.sections)},
-            }
-            for id, entry in new.items()
+            _mentioned(entry, catalogue.get(entry.id)) for entry in one.entries if entry.id is not None
         )
         date = one.date.isoformat() if one.date else None
         record.add_digest(date, source, text, entries)
@@ -117,7 +115,19 @@ def keep(record: Record, digests: Iterable[Digest], source: str, text: str) -> i
     return count
 
 
-def _language(entry: Any) -> str:
+def _mentioned(entry: Entry, card: Card | None) -> dict[str, Any]:
+    """A digest's entry as the record takes a paper: the card's facts where there is one, else its own."""
+    if card is None:
+        paper = {"id": entry.id, "title": entry.title, "authors": list(entry.authors), "summaries": {}}
+    else:
+        paper = _paper(card, _facts(card))
+    text = "\n\n".join(section.text for section in entry.sections)
+    if text and _language(entry) not in paper["summaries"]:
+        paper["summaries"] = paper["summaries"] | {_language(entry): text}
+    return paper
+
+
+def _language(entry: Entry) -> str:
     """Korean where a tenth of the letters is Hangul; else English."""
     text = "".join(section.text for section in entry.sections)
     letters = [c for c in text if c.isalpha()]
