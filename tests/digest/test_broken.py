@@ -128,5 +128,19 @@ def test_hostile_text_is_read_and_kept(name: str) -> None:
 def test_an_endless_entry_is_kept_with_a_warning() -> None:
     digest = read_text(HEAD + "Vote: 3\n" + "- a\n" * 6000)
     assert isinstance(digest, Digest)
-    assert digest.entries[0].votes == 3 and len(digest.entries[0].other) == 1
-    assert [(w.line, "more than 5000 lines" in w.message) for w in digest.warnings] == [(6, True)]
+    entry = digest.entries[0]
+    assert (entry.votes, entry.end_line, len(entry.sections)) == (3, 6005, 4997)
+    assert entry.other == ("\n".join(["- a"] * 1003),)
+    assert [(w.line, "more than 5000 lines" in w.message) for w in digest.warnings] == [(5003, True)]
+
+
+@pytest.mark.parametrize("blank", [4990, 4997, 4998, 5000, 6000])
+def test_endless_blank_lines_are_no_text(blank: int) -> None:
+    text = HEAD + "Vote: 3\n" + "\n" * blank
+    digest = read_text(text)
+    assert isinstance(digest, Digest) and write(digest) == text
+    assert (digest.warnings, digest.entries[0].other, digest.entries[0].end_line) == ((), (), 5)
+    text = HEAD + "- ***A***: x\n\n---\n" + "\n" * blank
+    digest = read_text(text)
+    assert isinstance(digest, Digest) and write(digest) == text
+    assert digest.tail == "---\n" + "\n" * blank and digest.entries[0].end_line == 5
