@@ -17,7 +17,9 @@ from sillok import digest
 TOY = "2401.00001"
 
 
-def sillok(*arguments: str, env: dict[str, str] | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
+def sillok(
+    *arguments: str, env: dict[str, str] | None = None, **options: Any
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "sillok.cli", *arguments]
     return subprocess.run(
         command, capture_output=True, text=True, env=os.environ | (env or {}), timeout=300, **options
@@ -184,7 +186,18 @@ def test_doctor() -> None:
 
 
 def test_help_has_examples_and_version() -> None:
-    for command in ("read", "list", "show", "verify", "report", "runs", "search", "doctor", "export", "import"):
+    for command in (
+        "read",
+        "list",
+        "show",
+        "verify",
+        "report",
+        "runs",
+        "search",
+        "doctor",
+        "export",
+        "import",
+    ):
         done = sillok(command, "--help")
         assert done.returncode == 0
         assert "Example" in done.stdout
@@ -224,7 +237,9 @@ def test_a_card_with_an_unknown_key(toys: str, toy_package: Path, tmp_path: Path
     (folder / "badcards").mkdir(parents=True)
     (folder / "badcards" / "__init__.py").write_text("")
     good = (toy_package / "toycards" / f"{TOY}.toml").read_text()
-    (folder / "badcards" / "2401.00002.toml").write_text(good.replace(TOY, "2401.00002", 1) + "\ncolour = 'red'\n")
+    (folder / "badcards" / "2401.00002.toml").write_text(
+        good.replace(TOY, "2401.00002", 1) + "\ncolour = 'red'\n"
+    )
     info = folder / "badcards-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: badcards\nVersion: 1.0\n")
@@ -273,7 +288,9 @@ def test_damaged_record(own_record: Path) -> None:
 def test_a_missing_extra(tmp_path: Path) -> None:
     """Without the packages of an extra the claim is out of reach, and the command that installs them is named."""
     hide = "import importlib.metadata as m; v = m.version\n"
-    hide += "def version(name):\n    if name == 'torch': raise m.PackageNotFoundError(name)\n    return v(name)\n"
+    hide += (
+        "def version(name):\n    if name == 'torch': raise m.PackageNotFoundError(name)\n    return v(name)\n"
+    )
     hide += "m.version = version\n"
     (tmp_path / "sitecustomize.py").write_text(hide)
     env = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}

@@ -339,6 +339,7 @@ def export(
     results: Annotated[
         bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")
     ] = False,
+    scale: Annotated[Scale, typer.Option(help="The scale of --results.")] = Scale.here,
     record: RecordOption = None,
 ) -> None:
     """Write the whole record as files that outlive any server; `sillok import` reads them back."""
@@ -348,7 +349,7 @@ def export(
         raise typer.BadParameter("ask for one of --json, --parquet and --results")
     with _open(record, read_only=True) as opened:
         paths = (
-            shipping.write(opened, folder)
+            shipping.write(opened, folder, scale=scale.value)
             if results
             else opened.export(folder, "parquet" if parquet else "json")
         )
@@ -394,6 +395,5 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SILLOK_DEBUG"):
             raise
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        print(f"sillok: {' '.join(text.split()) or type(error).__name__}", file=sys.stderr)
+        print(f"sillok: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         sys.exit(ERROR)
