@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from sillok import testbeds
+from sillok.testbeds import scores
 
 ALL = [(name, size) for name in ("ddpm", "flow") for size in testbeds.available()[name]]
 CHEAP = [("ddpm", "xs"), ("flow", "s")]
