@@ -211,6 +211,34 @@ def test_completion_is_offered() -> None:
     assert "--show-completion" in sillok("--help").stdout
 
 
+def test_bars_on_a_terminal(toys: str) -> None:
+    import pty
+
+    chunks: list[bytes] = []
+
+    def keep(descriptor: int) -> bytes:
+        chunks.append(os.read(descriptor, 65536))
+        return chunks[-1]
+
+    command = [
+        sys.executable,
+        "-m",
+        "sillok.cli",
+        "verify",
+        f"{TOY}/good",
+        f"{TOY}/raises",
+        "--scale",
+        "smoke",
+    ]
+    assert pty.spawn(command, keep) == 0
+    shown = b"".join(chunks).decode()
+    assert "━" in shown
+    assert "6/6" in shown
+    assert "upheld" in shown
+    assert "the method has no luck" in shown
+    assert "Traceback" not in shown
+
+
 # What goes wrong
 
 

@@ -144,8 +144,8 @@ class Card(_Model):
     """What Sillok knows of one paper.
 
     `differs` says where the method or its trial differs from the paper, `checked` what the method was compared
-    with, by version and result. `published` is YYYY-MM or YYYY-MM-DD; `methods` are dotted names of public objects; `install` is the extra
-    that brings what the method needs (the family's unless it says otherwise).
+    with, by version and result. `published` is YYYY-MM or YYYY-MM-DD; `methods` are dotted names of public
+    objects; `install` is the extra that brings what the method needs (the family's unless it says otherwise).
     """
 
     id: Annotated[str, Strict()]

@@ -41,7 +41,16 @@ class Flow(ShapesGenerator):
     name = "flow"
     recipes: ClassVar[Mapping[str, FlowRecipe]] = {
         "s": FlowRecipe(
-            pixels=32, patch=4, heads=2, head=64, layers=4, steps=4500, batch=64, lr=1.5e-3, ema=0.998
+            pixels=32,
+            patch=4,
+            heads=2,
+            head=64,
+            layers=4,
+            turn=0.6,
+            steps=4500,
+            batch=64,
+            lr=1.5e-3,
+            ema=0.998,
         ),
     }
 
