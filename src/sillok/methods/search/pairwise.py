@@ -36,7 +36,7 @@ _COT = (
 )
 _DIRECT = "Reply with one line and nothing else. It is one of these, without the words in brackets:"
 
-_VERDICT = re.compile(r"VERDICT\W*(?:solution\W*)?(1|2|tie)\b", re.IGNORECASE)
+_VERDICT = re.compile(r"VERDICT[\W_]*(?:solution[\W_]*)?(1|2|tie)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,12 @@ def extract_answer(text: str) -> str | None:
     return (normalise(found[-1]) or None) if found else None
 
 
+def chosen_letter(answer: str | None) -> str | None:
+    """The letter that a normalised answer to a multiple-choice question opens with, as in "b" or "b) four"."""
+    found = re.match(r"([a-z])(?![a-z0-9])", answer or "")
+    return found[1] if found else None
+
+
 def question_of(state: TaskState) -> str:
     """The question's text, with lettered choices below it where the sample has them."""
     lines = [f"{chr(65 + i)}) {choice.value}" for i, choice in enumerate(state.choices)]
@@ -79,7 +85,10 @@ async def draw_candidates(state: TaskState, n: int, generate: Solver | None = No
         model = get_model()
         # Never from Inspect's cache: n identical prompts would get one solution n times.
         outputs = await collect(*(model.generate(messages, cache=False) for _ in range(n)))
-    return [Candidate(o.completion, extract_answer(o.completion), o) for o in outputs]
+    answers = [extract_answer(output.completion) for output in outputs]
+    if len(state.choices):
+        answers = [chosen_letter(answer) for answer in answers]
+    return [Candidate(o.completion, answer, o) for o, answer in zip(outputs, answers, strict=True)]
 
 
 def _ask(state: TaskState) -> list[ChatMessage]:

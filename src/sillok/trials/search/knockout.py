@@ -210,7 +210,7 @@ def scaling(run: Run) -> dict[str, float]:
     measured["cycle"] = play(run, CYCLE_SHARES, CYCLE, MANY, 2, 20_000 if run.arm == "majority" else few)
     if run.arm == "knockout":
         measured |= broken_assumptions(run, run.pick(smoke=500, here=10_000))
-    return measured | real_solver(run, run.pick(smoke=12, here=40))
+    return measured | real_solver(run, run.pick(smoke=12, here=80))
 
 
 @scaling.upheld_if
