@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inspect_ai.model import ChatMessageSystem, ChatMessageUser, Model, get_model
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, Model
 
 from sillok.testbeds.sim_model import simulated_model
 
@@ -21,8 +22,10 @@ ROOT = Path(__file__).parents[2]
 
 
 def _ask(model: Model, prompt: str, times: int) -> list[str]:
+    # the provider itself: what Inspect does around a call takes a hundred times as long
     async def go() -> list[str]:
-        return [(await model.generate(prompt)).completion for _ in range(times)]
+        asked = [ChatMessageUser(content=prompt)], [], "auto", GenerateConfig()
+        return [(await model.api.generate(*asked)).completion for _ in range(times)]
 
     return asyncio.run(go())
 
@@ -79,7 +82,7 @@ def test_identical_prompts_are_fresh_draws_and_the_seed_repeats_them() -> None:
 
 
 def test_other_prompts_in_between_change_nothing() -> None:
-    alone = _ask(simulated_model(0.5, 0.5, seed=6), "Q?", 10)
+    alone = _ask(simulated_model(0.5, 0.5, seed=6), "Q?", 10)  # by its provider, the others by Inspect
     model = simulated_model(0.5, 0.5, seed=6)
 
     async def mixed() -> list[str]:
@@ -148,18 +151,29 @@ def test_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
     assert output.usage is not None and output.usage.output_tokens == 7
 
 
-def test_registered_by_the_entry_point() -> None:
+def test_registered_by_the_entry_point(tmp_path: Path) -> None:
+    """Inspect finds the provider by name where a package with pyproject's entry point is installed."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    module = project["entry-points"]["inspect_ai"]["sillok"]
+    info = tmp_path / "installed-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: installed\nVersion: 1\n")
+    target = project["entry-points"]["inspect_ai"]["sillok"]
+    (info / "entry_points.txt").write_text(f"[inspect_ai]\nsillok = {target}\n")
     code = (
-        f"import importlib; importlib.import_module({module!r})\n"
         "import asyncio; from inspect_ai.model import get_model\n"
         "model = get_model('sillok/simulated', p_gen=1.0, right='yes')\n"
-        "print(asyncio.run(model.generate('Q?')).completion)"
+        "print(str(model), asyncio.run(model.generate('Q?')).completion)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    path = os.pathsep.join([str(tmp_path), str(ROOT / "src")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.stdout.startswith("sillok/simulated Attempt")
     assert done.stdout.strip().endswith("ANSWER: yes")
-    assert str(get_model("sillok/simulated", p_gen=1.0)) == "sillok/simulated"
 
 
 def test_importing_testbeds_stays_light() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from inspect_ai.dataset import Sample
 from inspect_ai.event import ModelEvent
+from inspect_ai.log import resolve_sample_attachments
 from inspect_ai.model import Model
 from inspect_ai.scorer import choice
 from inspect_ai.solver import chain, generate, prompt_template
@@ -72,7 +73,7 @@ def test_who_wins_more_comparisons_advances(evaluate) -> None:
 
 
 def test_perfect_judge_finds_a_right_candidate_wherever_there_is_one(evaluate) -> None:
-    log = evaluate(knockout(n=5, k=1), simulated_model(0.3, 1.0, position_bias=0.4, seed=4), 20)
+    log = evaluate(knockout(n=5, k=1), simulated_model(0.3, 1.0, seed=4), 20)
     for sample, record in zip(log.samples, _records(log), strict=True):
         assert record["answers"][record["winner"]] == ("right" if "right" in record["answers"] else "wrong")
         assert ("right" in sample.output.completion) == ("right" in record["answers"])
@@ -97,11 +98,11 @@ def test_all_agreed_takes_no_comparison(evaluate) -> None:
 
 def test_always_tied_is_a_fair_coin_and_unreadable_replies_are_counted(evaluate) -> None:
     log = evaluate(
-        knockout(n=2, k=2, early_stop=False), simulated_model(0.5, 1.0, unparsable=1.0, seed=6), 40
+        knockout(n=2, k=2, early_stop=False), simulated_model(0.5, 1.0, unparsable=1.0, seed=6), 24
     )
     met = [(r["rounds"][0][0], r) for r in _records(log)]
     assert all(m["wins_a"] == m["wins_b"] == 1 and r["unparsable"] == 2 for m, r in met)
-    assert 8 <= sum(m["winner"] == m["a"] for m, _ in met) <= 32
+    assert 4 <= sum(m["winner"] == m["a"] for m, _ in met) <= 20
 
 
 def test_same_seed_repeats_and_another_differs(evaluate) -> None:
@@ -179,8 +180,9 @@ def test_multiple_choice_questions(evaluate) -> None:
     log = evaluate(knockout(n=6, k=1), model, samples=samples, scorer=choice())
     found = ["b" in record["answers"] for record in _records(log)]
     assert _accuracy(log) == sum(found) / 8 > 0.5
-    prompts = [e.input[-1].text for e in log.samples[1].events if isinstance(e, ModelEvent)]
-    assert all("B) 3" in prompt for prompt in prompts)
+    for sample in (resolve_sample_attachments(sample) for sample in log.samples):
+        prompts = [e.input[-1].text for e in sample.events if isinstance(e, ModelEvent)]
+        assert prompts and all(f"B) {sample.choices[1]}" in prompt for prompt in prompts)
     assert {answer for record in _records(log) for answer in record["answers"]} <= {"a", "b", "c"}
 
 
@@ -204,7 +206,7 @@ def test_majority_vote(evaluate) -> None:
     for record in _records(evaluate(majority_vote(n=9), model, 8)):
         answers = record["answers"]
         assert answers.count(answers[record["winner"]]) == max(map(answers.count, answers))
-    ties = _records(evaluate(majority_vote(n=2), simulated_model(0.5, 0.5, seed=5), 40))
+    ties = _records(evaluate(majority_vote(n=2), simulated_model(0.5, 0.5, seed=5), 24))
     split = [r for r in ties if len(set(r["answers"])) == 2]
     assert 0 < sum(r["answers"][r["winner"]] == "right" for r in split) < len(split)
 
@@ -225,7 +227,7 @@ def test_bad_arguments(name: str, make) -> None:
         make()
 
 
-SETTING = {"p_gen": 0.35, "p_comp": 0.72, "bias": 0.2, "questions": 130}
+SETTING = {"p_gen": 0.35, "p_comp": 0.72, "bias": 0.2, "questions": 70}
 
 
 @pytest.mark.parametrize("method", ["knockout", "league", "majority"])

@@ -111,14 +111,14 @@ def test_position_bias_cancels_only_with_both_orders() -> None:
     model = simulated_model(0.5, 0.6, position_bias=0.3, seed=2)
 
     async def both() -> tuple[float, float]:
-        swapped = await pairwise("Q?", A, B, k=1000, judge=model)
+        swapped = await pairwise("Q?", A, B, k=600, judge=model)
         prompt = comparison_prompt("Q?", A, B)
-        one_way = [parse_verdict((await model.generate(prompt)).completion) for _ in range(500)]
-        return swapped.wins_a / 1000, sum(v or 0.0 for v in one_way) / 500
+        one_way = [parse_verdict((await model.generate(prompt)).completion) for _ in range(300)]
+        return swapped.wins_a / 600, sum(v or 0.0 for v in one_way) / 300
 
     fair, biased = asyncio.run(both())
-    assert abs(fair - 0.6) < 0.05
-    assert abs(biased - 0.9) < 0.05
+    assert abs(fair - 0.6) < 0.06
+    assert abs(biased - 0.9) < 0.06
 
 
 @pytest.mark.parametrize("cot", [True, False])
