@@ -97,10 +97,7 @@ def _inner(
                     s += tl.load(where, mask=there, other=0.0).to(tl.float32) * 1.4426950408889634
             s = tl.where(seen, s, float("-inf"))
         highest = tl.maximum(top, tl.max(s, 1))
-        if EDGE:
-            base = tl.where(highest == float("-inf"), 0.0, highest)
-        else:
-            base = highest
+        base = tl.where(highest == float("-inf"), 0.0, highest) if EDGE else highest
         p = tl.math.exp2(s - base[:, None])
         decay = tl.math.exp2(top - base)
         total = total * decay + tl.sum(p, 1)
@@ -257,8 +254,5 @@ def attend(
 
 def _shared(group: Group, block: int, tokens: int) -> int:
     """Tokens of a group, rounded up to a power of two so that a new length compiles nothing new."""
-    return (
-        int(triton.next_power_of_2(max(256, group_size(group, block, tokens))))
-        if group == "tensor"
-        else (group_size(group, block, tokens))
-    )
+    size = group_size(group, block, tokens)
+    return int(triton.next_power_of_2(max(256, size))) if group == "tensor" else size
