@@ -130,7 +130,7 @@ def calls_of(run: Run, shapes: tuple[Shape, ...]) -> dict[str, Callable[[], obje
 def cosine(run: Run) -> float:
     """Similarity of the arm's output to SDPA's, on the shortest causal shape with biased keys."""
     q, k, v = SHARED.get(Shape(1024, 64, True), run.subseed("check"), run.device)
-    k = k + 4 * torch.randn(64, generator=torch.Generator().manual_seed(0)).to(k)
+    k = k + 4 * torch.randn(k.shape[-1], generator=torch.Generator().manual_seed(0)).to(k)
     exact = scaled_dot_product_attention(q.float(), k.float(), v.float(), is_causal=True)
     return attention_error(attention_of(run.arm, run.fault)(q, k, v, is_causal=True), exact)["cosine"]
 
