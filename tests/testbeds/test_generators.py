@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from sillok import testbeds
 from sillok.testbeds import scores
 
-ALL = [("ddpm", "xs"), ("ddpm", "s"), ("flow", "s")]
+ALL = [(name, size) for name in ("ddpm", "flow") for size in testbeds.available()[name]]
 CHEAP = [("ddpm", "xs"), ("flow", "s")]
 
 
@@ -38,11 +39,13 @@ def test_the_model_is_the_host_librarys(bed, name, size):
 
 
 def test_the_ddpm_scheduler_never_clips(bed):
-    config = bed("ddpm", "s").scheduler().config
+    from sillok.testbeds.ddpm import DDPM
+
+    config = bed("ddpm", "xs").scheduler().config
     assert not config.clip_sample
     assert not config.thresholding
     assert config.prediction_type == "epsilon"
-    assert bed("ddpm", "s").scheduler().config == bed("ddpm", "xs").scheduler().config
+    assert DDPM("s").scheduler().config == config
 
 
 @pytest.mark.parametrize(("name", "size"), CHEAP)
@@ -70,7 +73,7 @@ def test_samples_repeat_by_seed_and_differ_between_seeds(bed, name, size):
     first = it.sample(labels(4), steps=4, seed=3)
     assert torch.equal(first, it.sample(labels(4), steps=4, seed=3))
     assert (first - it.sample(labels(4), steps=4, seed=4)).abs().mean() > 0.05
-    # the same images come in a larger request, split in another way (up to the rounding of another batch size)
+    # the same images come in a larger request, split in another way (up to rounding)
     torch.testing.assert_close(
         it.sample(labels(6), steps=4, seed=3, batch=5)[:4], first, atol=1e-3, rtol=1e-3
     )
@@ -98,7 +101,7 @@ def test_guidance_is_linear_in_the_two_branches(bed, name, size):
 @pytest.mark.parametrize(("name", "size"), ALL)
 def test_shipped_quality_holds_on_a_small_sample(bed, name, size):
     it = bed(name, size)
-    judge = scores.Judge.of(size, n=256)
+    judge = it.judge(256)
     found = judge(it.sample(labels(64), guidance=3.0, steps=15, seed=21), labels(64))
     # the shipped floor is 0.95 of 512; 64 images and 15 steps leave room for 5 misses more
     assert found["accuracy"] >= 0.87
@@ -118,6 +121,21 @@ def test_noise_does_not_depend_on_how_much_is_asked_for(bed):
     it = bed("ddpm", "xs")
     assert torch.equal(it.noise(3, seed=1), it.noise(7, seed=1)[:3])
     assert not torch.equal(it.noise(3, seed=1), it.noise(3, seed=2))
+
+
+def test_the_judge_compares_with_the_models_own_data():
+    from sillok.testbeds.ddpm import DDPM
+
+    upright = DDPM("s")
+    assert upright.turn < 1
+    real = upright.data("test", n=256)
+    assert np.abs(real.scenes.angle).max() <= upright.turn / 2
+    own, other = (
+        upright.judge(256)(real.images, real.labels),
+        scores.Judge.of("s", 256)(real.images, real.labels),
+    )
+    assert own["accuracy"] > 0.97
+    assert own["frechet"] < other["frechet"]
 
 
 def test_training_drops_labels_at_the_recipes_rate(bed):
@@ -143,6 +161,15 @@ def test_training_at_a_reduced_size_lowers_the_loss(name, size, tmp_path):
     found = testbeds.train(name, size, steps=16, samples=16, out=tmp_path)
     assert found.log[-1]["loss"] < 0.8 * found.log[0]["loss"]
     assert found.log[-1]["step"] == 16
+
+
+def test_training_goes_on_from_a_checkpoint(tmp_path):
+    first = testbeds.train("shapes", "xs", steps=30, samples=16, out=tmp_path / "a")
+    more = testbeds.train("shapes", "xs", steps=30, samples=16, start=tmp_path / "a", out=tmp_path / "b")
+    assert more.facts["steps"] == 60
+    assert more.log[: len(first.log)] == first.log
+    assert more.log[-1]["step"] == 60
+    assert more.log[-1]["loss"] < 0.9 * first.log[-1]["loss"]
 
 
 def test_training_stops_when_the_minutes_are_over(tmp_path):

@@ -1,4 +1,4 @@
-"""What the class-conditional generators of shapes have in common: data, starting noise, guided sampling, measure."""
+"""What the class-conditional generators of shapes share: data, starting noise, guided sampling, measure."""
 
 from __future__ import annotations
 
@@ -28,13 +28,25 @@ class ShapesGenerator(Testbed):
         pixels: int = self.recipes[self.size].pixels  # type: ignore[attr-defined]
         return pixels
 
+    @property
+    def turn(self) -> float:
+        """Width of the range of angles that the shapes of this size have, in radians."""
+        turn: float = self.recipes[self.size].turn  # type: ignore[attr-defined]
+        return turn
+
+    def judge(self, n: int = 2048) -> scores.Judge:
+        """A judge of this model's samples, whose reference is `n` images of its own validation split."""
+        return scores.Judge.of(self.size, reference=self.data("val", n=n).images)
+
     def bounds(self) -> dict[str, tuple[float, float]]:
         """More than 95 % of guided samples recognised, and colours no more than 0.1 off."""
         return {"accuracy_best": (0.95, 1.0), "saturation_gap@2": (-0.1, 0.1)}
 
     def data(self, split: str, *, n: int = 1024, seed: int = 0, labels: Any = None) -> shapes.ShapesData:
         """`n` images of a split, as `Shapes.data` gives them."""
-        return shapes.tensors(shapes.sample_scenes(n, seed, split=split, labels=labels), self.pixels)
+        return shapes.tensors(
+            shapes.sample_scenes(n, seed, split=split, labels=labels, turn=self.turn), self.pixels
+        )
 
     @abstractmethod
     def scheduler(self) -> Any:
@@ -47,7 +59,7 @@ class ShapesGenerator(Testbed):
     def batch_for_step(
         self, step: int, seed: int, size: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Images never seen before, their labels with some dropped to `null`, and noise: one training batch."""
+        """One training batch: images never seen before, their labels (some dropped to `null`), and noise."""
         batch = self.data("train", n=size, seed=seed * 1_000_003 + step)
         noise = torch.randn(batch.images.shape, generator=generator)
         rate: float = self.recipes[self.size].label_dropout  # type: ignore[attr-defined]
@@ -108,4 +120,6 @@ class ShapesGenerator(Testbed):
         def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
             return self._draw(model, labels, guidance, 25, seed, 128)
 
-        return scores.measure_generator(draw, self.size, 512 if n is None else n, seed)
+        count = 256 if n is None else n
+        real = self.data("test", n=count, seed=seed)
+        return scores.measure_generator(draw, self.judge(max(count, 512)), real.images, real.labels)
