@@ -57,7 +57,7 @@ docs: $(VENV)/test.stamp pages
 
 # The papers' pages, made anew from the cards and the shipped results.
 pages: $(VENV)/run.stamp
-	$(BIN)/python -m sillok.verify.pages docs/papers
+	$(BIN)/python -m sillok.verify.pages docs/papers examples
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/all.py

@@ -1,9 +1,13 @@
-"""Shared by all tests: where helper modules lie."""
+"""Shared by all tests: where helper modules lie, and shapes in signatures checked at run time."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
+
+from jaxtyping import install_import_hook
+
+install_import_hook("sillok.methods", "beartype.beartype")
 
 HERE = Path(__file__).parent
 for folder in (HERE / "verify", HERE / "methods" / "optim"):

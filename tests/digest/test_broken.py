@@ -101,12 +101,13 @@ DEEP = {
     "quoted lists": ("> - " * 9 + "a\n") * 500,
     "brackets": "[" * N,
     "images": "![" * N,
-    "video labels": "[video" * N,
+    "video labels": "[" + "video" * 200_000,
     "emphasis": "- " + "**a" * N,
     "tags": "<div><video>" * N,
     "open tags": "<div " * N,
     "longer and longer fences": "".join("`" * i + "\n" for i in range(3, 400)),
     "shorter and shorter fences": "".join("`" * i + "\n" for i in range(400, 3, -1)),
+    "fences that close nothing": "~~~ x\n" * 100_000,
     "comments": "<!--\n" * 2000,
     "link in heading": "### " + "[a](" * N,
     "rules": "- a\n" + "---\n" * 2000 + "Vote: 3\n",
@@ -128,5 +129,19 @@ def test_hostile_text_is_read_and_kept(name: str) -> None:
 def test_an_endless_entry_is_kept_with_a_warning() -> None:
     digest = read_text(HEAD + "Vote: 3\n" + "- a\n" * 6000)
     assert isinstance(digest, Digest)
-    assert digest.entries[0].votes == 3 and len(digest.entries[0].other) == 1
-    assert [(w.line, "more than 5000 lines" in w.message) for w in digest.warnings] == [(6, True)]
+    entry = digest.entries[0]
+    assert (entry.votes, entry.end_line, len(entry.sections)) == (3, 6005, 4997)
+    assert entry.other == ("\n".join(["- a"] * 1003),)
+    assert [(w.line, "more than 5000 lines" in w.message) for w in digest.warnings] == [(5003, True)]
+
+
+@pytest.mark.parametrize("blank", [4990, 4997, 4998, 5000, 6000])
+def test_endless_blank_lines_are_no_text(blank: int) -> None:
+    text = HEAD + "Vote: 3\n" + "\n" * blank
+    digest = read_text(text)
+    assert isinstance(digest, Digest) and write(digest) == text
+    assert (digest.warnings, digest.entries[0].other, digest.entries[0].end_line) == ((), (), 5)
+    text = HEAD + "- ***A***: x\n\n---\n" + "\n" * blank
+    digest = read_text(text)
+    assert isinstance(digest, Digest) and write(digest) == text
+    assert digest.tail == "---\n" + "\n" * blank and digest.entries[0].end_line == 5

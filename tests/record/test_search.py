@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sillok.record import Record, search
+from sillok.record.tables import words
 
 from .conftest import databases
 
@@ -195,3 +196,18 @@ def test_a_long_paper_is_kept_whole_and_found(record: Record) -> None:
 def test_negative_pages_are_refused(record: Record, name: str) -> None:
     with pytest.raises(ValueError, match=f"{name}: -1"):
         record.search("a", **{name: -1})
+
+
+def test_words_are_counted_as_if_indexed_anew(library: Record) -> None:
+    def counted() -> dict[str, int]:
+        with library._reading() as connection:
+            return {row.word: row.papers for row in connection.execute(words.select()) if row.papers}
+
+    library.add_paper("2411.19870", title="Renamed model", authors=[], summaries={"ko": "새로움"})
+    library.add_paper("2411.19870", title="Renamed again", authors=["A"], summaries={"en": "Fresh."})
+    before = counted()
+    assert before["모델"] == 1 and before[""] == 3
+    with library._writing() as connection:
+        connection.execute(search.search.delete())
+        search.rebuild_if_short(connection)
+    assert counted() == before

@@ -10,9 +10,6 @@ from markdown_it import MarkdownIt
 from sillok.digest.headings import closed, parse_link
 from sillok.digest.model import Entry, Media, Part, Section, Warning_
 
-#: An entry of more lines than this is not parsed further: its body is kept as it stands.
-MAX_LINES = 5000
-
 # Only the block structure is wanted. Setext headings are off because digests write "---" under a paragraph as
 # a separator; link definitions and indented code are off because they would swallow text of a summary.
 _MARKDOWN = MarkdownIt("commonmark").disable(["inline", "text_join", "lheading", "reference", "code"])
@@ -179,9 +176,6 @@ class _Entry:
                 break
             index = after
         if index >= len(self.lines):
-            return
-        if len(self.lines) - index > MAX_LINES:
-            self.other(index, f"an entry of more than {MAX_LINES} lines; its body is kept as it stands")
             return
         tokens = _MARKDOWN.parse(_skeleton(self.lines[index:]))
         for position, token in enumerate(tokens):

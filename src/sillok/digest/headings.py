@@ -119,6 +119,7 @@ class _Fences:
     def __init__(self, text: str) -> None:
         self._text = text
         self._endless: dict[str, int] = {}
+        self._closing: dict[tuple[str, int], re.Pattern[str]] = {}
 
     def end(self, mark: str, start: int) -> int | None:
         """Return the offset after the line that closes a fence, or None where nothing does."""
@@ -128,7 +129,10 @@ class _Fences:
         )  # no more than six searches to the end of the file per character
         if length >= self._endless.get(char, 99):
             return None
-        closing = re.compile(rf"{_START} {{0,3}}{re.escape(char)}{{{length},}}[ \t]*(?:\r\n|\n|\r|\Z)")
+        closing = self._closing.get((char, length))
+        if closing is None:
+            closing = re.compile(rf"{_START} {{0,3}}{char}{{{length},}}[ \t]*(?:\r\n|\n|\r|\Z)")
+            self._closing[char, length] = closing
         match = closing.search(self._text, start)
         if match is None:
             self._endless[char] = length

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import stat
 from dataclasses import replace
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from sillok.digest.entries import parse_entry
-from sillok.digest.headings import Heading, headings, is_licence, parse_date
+from sillok.digest.headings import Heading, count_lines, headings, is_licence, parse_date
 from sillok.digest.model import Digest, DigestError, Entry, Part, Warning_
 
 #: Files above this size are refused unless `max_bytes` says otherwise: about 40,000 entries.
@@ -18,6 +19,9 @@ MAX_BYTES = 64 * 2**20
 
 #: Headings beyond this number are left in the text of the entry before them.
 MAX_HEADINGS = 400_000
+
+#: The lines of one entry beyond this number are kept as they stand.
+MAX_LINES = 5000
 
 _TRUNCATED = "unexpected end of data"
 
@@ -242,17 +246,34 @@ def _digest(text: str, start: int, end: int, group: list[Heading], newline: str)
 
 def _entry(text: str, span: _Span, level: int, last: bool) -> tuple[Entry, list[Warning_], str]:
     """Read one entry; for the last of its digest the text after it, the tail, comes third."""
-    lines = io.StringIO(text[span.heading.offset : span.end], newline="").readlines()
-    entry, notes, cut = parse_entry(lines, span.heading.line, level, last)
+    stream = io.StringIO(text[span.heading.offset : span.end], newline="")
+    lines = list(itertools.islice(stream, MAX_LINES))
+    rest = stream.read()
+    entry, notes, cut = parse_entry(lines, span.heading.line, level, last and not rest.strip())
+    if rest and cut is None:
+        line = span.heading.line + MAX_LINES
+        entry = _extended(entry, rest, line + count_lines(rest.rstrip(), 0, len(rest)))
+        if rest.strip():
+            notes.append(
+                Warning_(line, f"an entry of more than {MAX_LINES} lines; the rest is kept as it stands")
+            )
     loose = text[span.end : span.loose_end]
     if last:
-        return entry, notes, ("".join(lines[cut:]) if cut is not None else "") + loose
+        return entry, notes, ("".join(lines[cut:]) + rest if cut is not None else "") + loose
     if loose:
-        body = loose.rstrip()
-        part = Part("other", body, loose[len(body) :], body)
-        entry = replace(entry, other=(*entry.other, body), source=(*entry.source, part))
+        entry = _extended(entry, loose, entry.end_line)
         notes.append(Warning_(span.loose_line, "a heading that begins no entry; kept as it stands"))
     return entry, notes, ""
+
+
+def _extended(entry: Entry, text: str, end_line: int) -> Entry:
+    """Add text that was not understood at the end of an entry."""
+    body = text.rstrip()
+    if not body:
+        final = entry.source[-1]
+        return replace(entry, source=(*entry.source[:-1], final._replace(gap=final.gap + text)))
+    part = Part("other", body, text[len(body) :], body)
+    return replace(entry, other=(*entry.other, body), source=(*entry.source, part), end_line=end_line)
 
 
 def _duplicates(entries: list[Entry]) -> list[Warning_]:

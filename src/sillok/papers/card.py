@@ -143,7 +143,8 @@ class Claim(_Model):
 class Card(_Model):
     """What Sillok knows of one paper.
 
-    `published` is YYYY-MM or YYYY-MM-DD; `methods` are dotted names of public objects; `install` is the extra
+    `differs` says where the method or its trial differs from the paper, `checked` what the method was compared
+    with, by version and result. `published` is YYYY-MM or YYYY-MM-DD; `methods` are dotted names of public objects; `install` is the extra
     that brings what the method needs (the family's unless it says otherwise).
     """
 
@@ -158,6 +159,7 @@ class Card(_Model):
     wave: Literal[1, 2, 3] | None = None
     methods: tuple[Name, ...] = ()
     differs: tuple[Text, ...] = ()
+    checked: tuple[Text, ...] = ()
     install: Word
     digests: tuple[DigestEntry, ...] = ()
     reference: Reference = Field(default_factory=Reference)

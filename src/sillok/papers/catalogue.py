@@ -34,7 +34,7 @@ class Catalogue(Mapping[str, "Card"]):
     """Cards by arXiv id, parsed at first use.
 
     A broken card, or a package that cannot be imported, is one of `problems`; the rest stays usable.
-    Iteration and length count the cards that are valid. Asking for a broken card by `[id]` raises its CardError.
+    Iteration and length count the valid cards. Asking for a broken card by `[id]` raises its CardError.
     """
 
     def __init__(self, files: Mapping[str, Path], problems: Iterable[Problem] = ()) -> None:

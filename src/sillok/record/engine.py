@@ -45,8 +45,9 @@ def _parse(text: str) -> URL:
         return url.set(drivername="postgresql+psycopg")
     if backend != "sqlite":
         raise RecordError(f"the record lives in SQLite or PostgreSQL, not in {backend!r}")
-    if url.database and url.database != ":memory:":
-        return url.set(database=str(Path(url.database).expanduser().absolute()))
+    database = (url.database or "").removeprefix("file:")
+    if database and database != ":memory:":
+        return url.set(database=str(Path(database).expanduser().absolute()))
     return url
 
 
@@ -79,6 +80,7 @@ def _sqlite(url: URL, read_only: bool) -> tuple[Engine, bool]:
         _begin_by_hand(engine)
         return engine, False
     path = Path(url.database)
+    read_only = read_only or url.query.get("mode") == "ro"  # as SQLite's own URIs say it
     if not read_only:
         read_only = _prepare(path)
     if read_only and not path.exists():

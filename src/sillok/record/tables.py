@@ -176,8 +176,9 @@ search = Table(
     Column("body", Text, nullable=False),
     Column("title_vector", _vector),
     Column("vector", _vector),
-    Index("ix_search_title_vector", "title_vector", postgresql_using="gin").ddl_if(dialect="postgresql"),
-    Index("ix_search_vector", "vector", postgresql_using="gin").ddl_if(dialect="postgresql"),
+    # GIN indexes, as their migration says; saying so here would import the whole dialect of PostgreSQL.
+    Index("ix_search_title_vector", "title_vector").ddl_if(dialect="postgresql"),
+    Index("ix_search_vector", "vector").ddl_if(dialect="postgresql"),
 )
 words = Table(
     "words",

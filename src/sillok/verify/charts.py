@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _INK = "#7b7f87"  # replaced by currentColor: the page decides, in light and in dark
-_GRID = "#c9ccd1"
 BASELINE = "#7d8590"
 METHOD = "#c0392b"
 _OTHERS = ("#2f6f9f", "#8a6d1f", "#4f7f4f", "#7a5195", "#a05d2c", "#3b8686")
@@ -21,10 +20,12 @@ _CONFIG = {
     "axis": {
         "labelColor": _INK,
         "titleColor": _INK,
-        "domainColor": _GRID,
-        "tickColor": _GRID,
-        "gridColor": _GRID,
-        "gridOpacity": 0.45,
+        "domainColor": _INK,
+        "tickColor": _INK,
+        "gridColor": _INK,
+        "gridOpacity": 0.18,
+        "domainOpacity": 0.4,
+        "tickOpacity": 0.4,
         "titleFontWeight": "normal",
         "labelLimit": 110,
     },

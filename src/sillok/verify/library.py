@@ -117,6 +117,7 @@ def keep(record: Record, digests: Iterable[Digest], source: str, text: str) -> i
 
 def _mentioned(entry: Entry, card: Card | None) -> dict[str, Any]:
     """A digest's entry as the record takes a paper: the card's facts where there is one, else its own."""
+    paper: dict[str, Any]
     if card is None:
         paper = {"id": entry.id, "title": entry.title, "authors": list(entry.authors), "summaries": {}}
     else:

@@ -60,6 +60,7 @@ def render(items: Sequence[tuple[Card, Claim, list[view.Result]]], record: Recor
         loader=jinja2.PackageLoader("sillok.verify"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"number": tables.number}
+    environment.globals |= {"inverse": tables.inverse}
     claims = [_claim(card, claim, found, record) for card, claim, found in items]
     order = ("upheld", "not upheld", "inconclusive", "failed", "out of reach", None)
     counts = [

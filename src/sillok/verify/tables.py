@@ -24,6 +24,11 @@ def number(value: float | None) -> str:
     return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
 
 
+def inverse(what: str, mean: float) -> str:
+    """A ratio well below 1 the other way round, as people say it: "1/77"; else nothing."""
+    return f"1/{number(float(f'{1 / mean:.3g}'))}" if " / " in what and 0 < mean < 0.5 else ""
+
+
 def verdict_text(verdict: str | None, scale: str | None = None) -> Text:
     """A verdict in its colour; one at `smoke` says that it is a rehearsal."""
     if verdict is None:

@@ -65,7 +65,7 @@ def _by_id(paper: str, claim: str, chosen: Chosen) -> None:
     try:
         card = papers.load(paper)
     except KeyError as error:
-        raise TargetError(str(error.args[0])) from None
+        raise TargetError(str(error)) from None
     claims = measured(card)
     if claim:
         claims = [item for item in card.claims if item.id == claim]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from jaxtyping import Float, Int
 from torch import Tensor
 
 _DTYPES = (torch.int64, torch.int32, torch.int16)
@@ -18,7 +19,9 @@ def divisor(size: int, limit: int) -> int:
     return next(d for d in range(min(size, limit), 0, -1) if size % d == 0)
 
 
-def dct_matrix(n: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Tensor:
+def dct_matrix(
+    n: int, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Float[Tensor, "{n} {n}"]:
     """The orthonormal DCT-II as a matrix (n, n): row k holds frequency k. Computed in float64."""
     i = torch.arange(n, dtype=torch.float64)
     rows = torch.cos(math.pi * (2 * i[None, :] + 1) * i[:, None] / (2 * n)) * math.sqrt(2 / n)
@@ -57,7 +60,7 @@ class ChunkedDCT:
             return 1, math.prod(shape)
         return shape[0], math.prod(shape[1:])
 
-    def encode(self, x: Tensor) -> Tensor:
+    def encode(self, x: Float[Tensor, ...]) -> Float[Tensor, "chunks elements"]:
         """Coefficients (number of chunks, elements of a chunk) of a tensor of any shape."""
         rows, columns = self._matrix(x.shape)
         a, b = self.block(x.shape)
@@ -65,7 +68,9 @@ class ChunkedDCT:
         spectrum = self._basis(a, x) @ blocks @ self._basis(b, x).T if a > 1 else blocks @ self._basis(b, x).T
         return spectrum.reshape(-1, a * b)
 
-    def decode(self, coefficients: Tensor, shape: Sequence[int]) -> Tensor:
+    def decode(
+        self, coefficients: Float[Tensor, "chunks elements"], shape: Sequence[int]
+    ) -> Float[Tensor, ...]:
         """The tensor of shape ``shape`` that has these coefficients."""
         rows, columns = self._matrix(shape)
         a, b = self.block(shape)
@@ -76,13 +81,19 @@ class ChunkedDCT:
         return blocks.transpose(1, 2).reshape(tuple(shape))
 
 
-def topk_compress(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def topk_compress(
+    x: Float[Tensor, "rows columns"], k: int
+) -> tuple[Int[Tensor, "rows kept"], Float[Tensor, "rows kept"]]:
     """Indices and values, each (rows, min(k, columns)), of the k largest magnitudes of every row of x."""
     index = x.abs().topk(min(k, x.shape[-1]), dim=-1, sorted=False).indices
     return index, x.gather(-1, index)
 
 
-def scatter_mean(idx_list: Sequence[Tensor], val_list: Sequence[Tensor], shape: Sequence[int]) -> Tensor:
+def scatter_mean(
+    idx_list: Sequence[Int[Tensor, "rows kept"]],
+    val_list: Sequence[Float[Tensor, "rows kept"]],
+    shape: Sequence[int],
+) -> Float[Tensor, "rows columns"]:
     """Put coefficients of several senders together: each place is the mean over those who sent it.
 
     Args:

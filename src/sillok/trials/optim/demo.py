@@ -17,13 +17,10 @@ from sillok.testbeds.corpus import Corpus
 from sillok.verify import Measure, Paired, Run, Truth, trial
 from sillok.verify.processes import Ranks, launch, wire_bytes
 
-# Three learning rates an arm, a factor of about three apart: the one with the best validation loss counts.
-RATES = {
-    "adamw": (1e-3, 3e-3, 1e-2),
-    "signum": (3e-4, 1e-3, 3e-3),
-    "demo": (3e-4, 1e-3, 3e-3),
-    "demo_k32": (3e-4, 1e-3, 3e-3),
-}
+# Found before the trial, on a seed that it does not use (100), among rates a factor of two apart, by validation
+# loss after 800 steps. At scale `full` every run makes that choice anew, among RATES times the factors.
+RATES = {"adamw": 1e-3, "demo": 1e-3, "demo_k32": 1e-3, "signum": 3e-4}
+FACTORS = (0.5, 1.0, 2.0)
 TOPK = {"demo": 8, "demo_k32": 32}
 
 
@@ -136,29 +133,28 @@ def sweep(ranks: Ranks, spec: Spec) -> list[dict[str, Any]]:
     arms=("adamw", "demo", "demo_k32", "signum"),
     peers=("demo_k32", "signum"),
     measures={
-        "loss": Measure("nats/byte", "lower", text="test loss at the arm's best learning rate of three"),
+        "loss": Measure("nats/byte", "lower", text="test loss after the same steps"),
         "bytes": Measure("B/step", "lower", text="payload that a rank hands to the network, a step"),
         "wire": Measure(
             "B/step", "lower", timing=True, text="bytes on the wire for a rank, headers included"
         ),
-        "lr": Measure("", text="learning rate with the best validation loss"),
     },
-    minutes={"smoke": 0.4, "here": 7, "full": 60},
+    minutes={"smoke": 0.4, "here": 8, "full": 120},
     needs=("optim",),
+    seeds={"smoke": 3, "here": 5, "full": 5},
     fault="the residual is dropped: what was not sent is forgotten",
     cores=2,
 )
 def traffic(run: Run) -> dict[str, float]:
     """Loss of a byte-level language model at equal steps, and bytes a step, over two gloo ranks."""
-    rates = RATES[run.arm]
     spec = Spec(
         arm=run.arm,
         seed=run.seed,
-        steps=run.pick(smoke=6, here=200, full=1500),
+        steps=run.pick(smoke=6, here=800, full=1500),
         batch=run.pick(smoke=4, here=8, full=16),
         seq_len=run.pick(smoke=32, here=64, full=128),
         windows=run.pick(smoke=4, here=64, full=256),
-        rates=run.pick(smoke=rates[1:2], here=rates),
+        rates=tuple(RATES[run.arm] * f for f in run.pick(smoke=(1.0,), full=FACTORS)),
         drop_residual=run.fault,
     )
     results, _ = launch(sweep, 2, spec)
@@ -168,7 +164,7 @@ def traffic(run: Run) -> dict[str, float]:
     run.curve("training loss", steps, losses, x_label="step", y_label="nats/byte")
     for rate, result in zip(spec.rates, results, strict=True):
         run.note(f"lr {rate:g}: validation {result['val']:.4f}, test {result['loss']:.4f}")
-    measured = {"loss": chosen["loss"], "bytes": chosen["bytes"], "lr": spec.rates[best]}
+    measured = {"loss": chosen["loss"], "bytes": chosen["bytes"]}
     return measured | ({"wire": chosen["wire"]} if chosen["wire"] is not None else {})
 
 

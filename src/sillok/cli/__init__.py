@@ -7,20 +7,29 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 import sillok
+from sillok.cli.options import (
+    ERROR,
+    INTERRUPTED,
+    UNMET,
+    Device,
+    JsonOption,
+    Language,
+    RecordOption,
+    Scale,
+    Wanted,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from sillok.record import Record
 
-ERROR, USAGE, UNMET, INTERRUPTED = 1, 2, 3, 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -30,40 +39,6 @@ app = typer.Typer(
     help="Daily Papers digests made executable: read one, and measure what its papers claim on this machine.",
     epilog="Exit codes: 0 done, 1 error, 2 usage, 3 --require is not met, 130 interrupted.",
 )
-
-
-class Scale(StrEnum):
-    smoke = "smoke"
-    here = "here"
-    full = "full"
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Wanted(StrEnum):
-    upheld = "upheld"
-    not_upheld = "not upheld"
-    inconclusive = "inconclusive"
-    out_of_reach = "out of reach"
-    failed = "failed"
-
-
-class Language(StrEnum):
-    en = "en"
-    ko = "ko"
-
-
-RecordOption = Annotated[
-    str | None,
-    typer.Option(
-        "--record", envvar="SILLOK_RECORD", metavar="URL", help="The record: an SQLAlchemy URL or a path."
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 def _console(stderr: bool = False) -> Console:
@@ -364,6 +339,7 @@ def export(
     results: Annotated[
         bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")
     ] = False,
+    scale: Annotated[Scale, typer.Option(help="The scale of --results.")] = Scale.here,
     record: RecordOption = None,
 ) -> None:
     """Write the whole record as files that outlive any server; `sillok import` reads them back."""
@@ -373,7 +349,7 @@ def export(
         raise typer.BadParameter("ask for one of --json, --parquet and --results")
     with _open(record, read_only=True) as opened:
         paths = (
-            shipping.write(opened, folder)
+            shipping.write(opened, folder, scale=scale.value)
             if results
             else opened.export(folder, "parquet" if parquet else "json")
         )
@@ -419,10 +395,5 @@ def main() -> None:
     except Exception as error:
         if os.environ.get("SILLOK_DEBUG"):
             raise
-        text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-        print(f"sillok: {' '.join(text.split()) or type(error).__name__}", file=sys.stderr)
+        print(f"sillok: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
         sys.exit(ERROR)
-
-
-if __name__ == "__main__":
-    main()

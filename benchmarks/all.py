@@ -1,0 +1,19 @@
+"""Every figure that the project holds itself to, one after the other: `make bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    for name in ("startup", "reading", "runs", "engine", "search"):
+        print(f"== {name}", flush=True)
+        subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
+
+
+if __name__ == "__main__":
+    main()

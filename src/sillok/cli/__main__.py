@@ -1,0 +1,5 @@
+"""`python -m sillok.cli` is `sillok`."""
+
+from sillok.cli import main
+
+main()

@@ -1,0 +1,106 @@
+"""The documentation: every command runs, every link leads somewhere, generated pages are up to date."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+NOT_RUN = ("pip install", "make ", "export SILLOK", "docker ")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", path.read_text(encoding="utf-8"), flags=re.S)
+
+
+def commands() -> list[str]:
+    """Every shell command of the documentation once, in order, without its comment."""
+    found = [
+        line.split("  #")[0].strip()
+        for path in PAGES
+        for block in blocks(path, "bash")
+        for line in block.splitlines()
+        if line.strip() and not line.startswith(NOT_RUN)
+    ]
+    return list(dict.fromkeys(found))
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("docs")
+def test_every_command_runs(tmp_path: Path) -> None:
+    """In one folder and one record, in order, at smoke; each ends with 0."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    bin = Path(sys.executable).parent
+    env = os.environ | {
+        "SILLOK_RECORD": f"sqlite:///{tmp_path}/record.sqlite",
+        "SILLOK_SCALE": "smoke",
+        "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
+    }
+    listed = commands()
+    assert len(listed) > 15
+    for command in listed:
+        assert command.startswith("sillok "), command
+        done = subprocess.run(
+            command, shell=True, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=400
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "report.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_python_parses_and_links_lead_somewhere(path: Path) -> None:
+    for block in blocks(path, "python"):
+        compile(block, str(path), "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    text = path.read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)", text):
+        if "://" not in target:
+            assert (path.parent / target).exists(), f"{path.name} links to {target}"
+
+
+def test_generated_pages_are_up_to_date(tmp_path: Path) -> None:
+    from sillok.verify import pages
+
+    for path in pages.write(tmp_path / "papers", tmp_path / "examples"):
+        committed = (ROOT / "docs" if path.parent.name == "papers" else ROOT) / path.relative_to(tmp_path)
+        assert committed.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), (
+            f"run `make pages`: {path.name}"
+        )
+        charts = {chart.name for chart in path.parent.glob("*.svg")}
+        assert charts <= {chart.name for chart in committed.parent.glob("*.svg")}
+
+
+def test_every_command_of_the_program_is_documented() -> None:
+    guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
+    for name in ("read", "list", "show", "verify", "report", "runs", "search", "doctor", "export", "import"):
+        assert f"sillok {name}" in guide
+    options = subprocess.run(
+        [sys.executable, "-m", "sillok.cli", "verify", "--help"], capture_output=True, text=True, check=True
+    ).stdout
+    for option in set(re.findall(r"--[a-z]+", options)) - {
+        "--help",
+        "--record",
+        "--no",
+        "--install",
+        "--show",
+    }:
+        assert option in guide, f"{option} is not in the guide"
+
+
+@pytest.mark.slow
+def test_the_site_builds(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(tmp_path / "site")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "site" / "papers" / "2411.19870" / "index.html").exists()
