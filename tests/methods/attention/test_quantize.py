@@ -96,6 +96,7 @@ def test_any_numbers(values: np.ndarray) -> None:
     assert torch.equal(quantize_int8(-x, group="block", block=4)[0], -codes)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     ("bad", "text"),
     [
@@ -109,6 +110,7 @@ def test_bad_options(bad: dict, text: str) -> None:
         quantize_int8(torch.ones(4, 4), **bad)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize("x", [torch.ones(4), torch.ones((4, 4), dtype=torch.int32)])
 def test_bad_input(x: torch.Tensor) -> None:
     with pytest.raises(ValueError, match=r"x must be floating with shape"):

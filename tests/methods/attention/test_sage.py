@@ -154,6 +154,7 @@ def test_output_has_the_dtype_of_the_input_which_is_left_alone(dtype: torch.dtyp
     assert torch.equal(k, before)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     ("change", "text"),
     [

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 
 import torch
+from jaxtyping import Float, Float64
 from torch import Tensor
 
 
-def attention_error(out: Tensor, ref: Tensor) -> dict[str, float]:
+def attention_error(out: Float[Tensor, ...], ref: Float[Tensor, ...]) -> dict[str, float]:
     """Cosine similarity, relative L1 distance and root mean square error, over all elements, in float64.
 
     Args:
@@ -34,15 +35,15 @@ def attention_error(out: Tensor, ref: Tensor) -> dict[str, float]:
 
 
 def exact_attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    q: Float[Tensor, "*batch heads queries width"],
+    k: Float[Tensor, "*batch shared keys width"],
+    v: Float[Tensor, "*batch shared keys channels"],
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
     scale: float | None = None,
     enable_gqa: bool = False,
-) -> Tensor:
+) -> Float64[Tensor, "*batch heads queries channels"]:
     """Attention in float64, written out: the reference that low precision is held to.
 
     Args:

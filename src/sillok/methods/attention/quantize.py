@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Float32, Int8
 from torch import Tensor
 
 Group = Literal["block", "token", "tensor"]
@@ -27,8 +28,13 @@ def group_size(group: Group, block: int, tokens: int) -> int:
 
 
 def quantize_int8(
-    x: Tensor, *, group: Group, block: int = 128, mean: Tensor | None = None, scale: float = 1.0
-) -> tuple[Tensor, Tensor]:
+    x: Float[Tensor, "*batch tokens width"],
+    *,
+    group: Group,
+    block: int = 128,
+    mean: Float[Tensor, ...] | None = None,
+    scale: float = 1.0,
+) -> tuple[Int8[Tensor, "*batch tokens width"], Float32[Tensor, "*batch groups"]]:
     """Codes and scales of ``(x - mean) * scale``: a scale is the group's largest magnitude over 127.
 
     Args:
@@ -66,12 +72,20 @@ def quantize_int8(
     return codes, scales
 
 
-def per_token(scales: Tensor, size: int, tokens: int) -> Tensor:
+def per_token(
+    scales: Float32[Tensor, "*batch groups"], size: int, tokens: int
+) -> Float32[Tensor, "*batch {tokens}"]:
     """Scales (..., G) of groups of ``size`` tokens, repeated to (..., N)."""
     return scales.repeat_interleave(size, -1)[..., :tokens]
 
 
-def dequantize_int8(codes: Tensor, scales: Tensor, *, group: Group, block: int = 128) -> Tensor:
+def dequantize_int8(
+    codes: Int8[Tensor, "*batch tokens width"],
+    scales: Float32[Tensor, "*batch groups"],
+    *,
+    group: Group,
+    block: int = 128,
+) -> Float32[Tensor, "*batch tokens width"]:
     """What the codes stand for, float32 (..., N, D): the inverse of `quantize_int8` up to half a scale."""
     tokens = codes.shape[-2]
     return codes.float() * per_token(scales, group_size(group, block, tokens), tokens)[..., None]

@@ -1,4 +1,4 @@
-"""SageAttention: attention with an INT8 product of queries and smoothed keys."""
+"""SageAttention (arXiv 2410.02367): attention with an INT8 product of queries and smoothed keys."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any, Literal
 
 import torch
+from jaxtyping import Float, Float32
 from torch import Tensor
 
 from sillok.methods.attention.metrics import attention_error
@@ -39,15 +40,15 @@ Q_BLOCK, K_BLOCK = 128, 64  # tokens that share a scale, and the step of the loo
 LOG2E = math.log2(math.e)
 
 
-def key_mean(k: Tensor) -> Tensor:
+def key_mean(k: Float[Tensor, "batch heads tokens width"]) -> Float32[Tensor, "batch heads 1 width"]:
     """Mean of the keys over tokens, per head: (B, H, N, D) -> float32 (B, H, 1, D)."""
     return k.float().mean(-2, keepdim=True)
 
 
 def int8_attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
+    q: Float[Tensor, "batch heads queries width"],
+    k: Float[Tensor, "batch shared keys width"],
+    v: Float[Tensor, "batch shared keys channels"],
     attn_mask: Tensor | None = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
@@ -59,7 +60,10 @@ def int8_attention(
     pv: PV = "fp16",
     return_lse: bool = False,
     backend: Backend = "auto",
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> (
+    Float[Tensor, "batch heads queries channels"]
+    | tuple[Float[Tensor, "batch heads queries channels"], Float32[Tensor, "batch heads queries"]]
+):
     """`scaled_dot_product_attention` for inference, with INT8 queries and keys.
 
     Args:
