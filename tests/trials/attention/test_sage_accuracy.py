@@ -54,8 +54,8 @@ def _table(smooth: float, cosine: float, worst: float) -> Paired:
         return {
             "l1_20_d64": l1 * (1 + 0.01 * seed),
             "l1_20_d128": l1,
-            "layer_cosine": cosine,
-            "layer_cosine_worst": worst,
+            "layer_gap": 1 - cosine,
+            "layer_gap_worst": 1 - worst,
         }
 
     arms = {"int8_plain": 0.05, "int8_smooth": smooth}

@@ -52,6 +52,9 @@ def quantize_int8(
 
     Raises:
         ValueError: x has fewer than two axes or no floating dtype, or a bad group or block.
+
+    Reference:
+        arXiv 2410.02367, section 4.3 (symmetric, a scale a block or a token).
     """
     if x.ndim < 2 or not x.is_floating_point():
         raise ValueError(f"x must be floating with shape (..., N, D), not {x.dtype} {tuple(x.shape)}")

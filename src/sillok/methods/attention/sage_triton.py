@@ -183,9 +183,10 @@ def key_mean(k: Tensor) -> Tensor:
     b, h, n, d = k.shape
     programs = triton.cdiv(n, MEAN_ROWS)
     parts = torch.empty((b * h, programs, d), dtype=torch.float32, device=k.device)
-    _mean_kernel[(programs, b * h)](
-        k, parts, *k.stride(), h, n, d, ROWS=MEAN_ROWS, STEP=MEAN_STEP, BLOCK_D=_width(d), num_warps=4
-    )
+    with torch.cuda.device_of(k):  # Triton launches on the current device
+        _mean_kernel[(programs, b * h)](
+            k, parts, *k.stride(), h, n, d, ROWS=MEAN_ROWS, STEP=MEAN_STEP, BLOCK_D=_width(d), num_warps=4
+        )
     return (parts.sum(1) / n).view(b, h, 1, d)
 
 
@@ -199,10 +200,12 @@ def quantize(x: Tensor, *, group: Group, block: int, mean: Tensor | None = None,
     programs = triton.cdiv(n, block)
     codes = torch.empty((b, h, n, d), dtype=torch.int8, device=x.device)
     scales = torch.empty((b, h, n if group == "token" else programs), dtype=torch.float32, device=x.device)
-    _quantize_kernel[(programs, b * h)](
-        x, x if mean is None else mean, codes, scales, *x.stride(), h, n, d, float(scale),
-        BLOCK=block, BLOCK_D=_width(d), TOKEN=group == "token", SMOOTH=mean is not None, num_warps=4,
-    )  # fmt: skip
+    with torch.cuda.device_of(x):
+        _quantize_kernel[(programs, b * h)](
+            x, x if mean is None else mean, codes, scales, *x.stride(), h, n, d, float(scale),
+            BLOCK=block, BLOCK_D=_width(d), TOKEN=group == "token", SMOOTH=mean is not None,
+            num_warps=4 if block * _width(d) <= 8192 else 8,
+        )  # fmt: skip
     return codes, scales
 
 
@@ -242,13 +245,14 @@ def attend(
     else:
         kind, seen, strides = 2, _readable(mask), _readable(mask).stride()
     block_m, block_n, warps, stages = TILES[_width(max(d, dv))]
-    _attention_kernel[(triton.cdiv(m, block_m), b * h)](
-        q_codes, k_codes, v, q_scales, k_scales, v_scales, seen, out, lse,
-        *v.stride(), *strides, *out.stride(), h, hkv, m, n, d, dv, q_scales.shape[-1], k_scales.shape[-1],
-        Q_GROUP=_shared(group, Q_BLOCK, m), K_GROUP=_shared(group, K_BLOCK, n),
-        BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_D=_width(d), BLOCK_DV=_width(dv),
-        CAUSAL=is_causal, MASK=kind, PV8=pv == "int8", ACC16=acc16, num_warps=warps, num_stages=stages,
-    )  # fmt: skip
+    with torch.cuda.device_of(q):
+        _attention_kernel[(triton.cdiv(m, block_m), b * h)](
+            q_codes, k_codes, v, q_scales, k_scales, v_scales, seen, out, lse,
+            *v.stride(), *strides, *out.stride(), h, hkv, m, n, d, dv, q_scales.shape[-1], k_scales.shape[-1],
+            Q_GROUP=_shared(group, Q_BLOCK, m), K_GROUP=_shared(group, K_BLOCK, n),
+            BLOCK_M=block_m, BLOCK_N=block_n, BLOCK_D=_width(d), BLOCK_DV=_width(dv),
+            CAUSAL=is_causal, MASK=kind, PV8=pv == "int8", ACC16=acc16, num_warps=warps, num_stages=stages,
+        )  # fmt: skip
     return out.to(q.dtype), lse
 
 
