@@ -17,8 +17,9 @@ from sillok.testbeds.corpus import Corpus
 from sillok.verify import Measure, Paired, Run, Truth, trial
 from sillok.verify.processes import Ranks, launch, wire_bytes
 
-# Found before the trial, on a seed that it does not use (100), among rates a factor of two apart, by validation
-# loss after 800 steps. At scale `full` every run makes that choice anew, among RATES times the factors.
+# Found before the trial for the two judged arms, on a seed that it does not use (100): the best validation loss
+# after 800 steps among rates a factor of two apart, neither at the end of its range. The peers were not swept so:
+# demo_k32 takes demo's rate, signum the best of three after 200 steps.
 RATES = {"adamw": 1e-3, "demo": 1e-3, "demo_k32": 1e-3, "signum": 3e-4}
 FACTORS = (0.5, 1.0, 2.0)
 TOPK = {"demo": 8, "demo_k32": 32}
