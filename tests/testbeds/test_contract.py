@@ -29,7 +29,10 @@ def test_import_loads_no_framework():
 
 
 def test_shapes_renderer_needs_no_torch():
-    code = "import sys; from sillok.testbeds import shapes; shapes.render(shapes.sample_scenes(2)); print('torch' in sys.modules)"
+    code = (
+        "import sys; from sillok.testbeds import shapes;"
+        "shapes.render(shapes.sample_scenes(2)); print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -27,7 +27,7 @@ def test_files_are_the_standard_librarys_in_order():
     names = [path.relative_to(root).as_posix() for path in corpus.files()]
     assert names == sorted(names)
     assert {"argparse.py", "json/decoder.py"} <= set(names)
-    assert not [name for name in names if "site-packages" in name or "test/" in name]
+    assert not [name for name in names if {"site-packages", "test", "tests"} & set(name.split("/"))]
 
 
 def test_every_file_is_in_one_split_and_the_splits_make_up_the_whole(bed):
@@ -40,10 +40,11 @@ def test_every_file_is_in_one_split_and_the_splits_make_up_the_whole(bed):
     assert ends == sizes
 
 
-def test_splits_share_next_to_nothing(bed):
-    # no window of one split occurs in another (files are split whole; the windows are long)
-    train, val, test = (rows(bed.data(split, seq_len=128)) for split in corpus.SPLITS)
-    assert len(train & val) + len(train & test) + len(val & test) == 0
+def test_splits_share_no_text(bed):
+    # files are split whole; windows of 512 are longer than a licence header or a run of spaces
+    train, val, test = (rows(bed.data(split, seq_len=512)) for split in corpus.SPLITS)
+    assert min(len(train), len(val), len(test)) > 100
+    assert not (train & val or train & test or val & test)
 
 
 def test_data_is_the_text(bed):

@@ -70,7 +70,7 @@ def test_samples_repeat_by_seed_and_differ_between_seeds(bed, name, size):
     first = it.sample(labels(4), steps=4, seed=3)
     assert torch.equal(first, it.sample(labels(4), steps=4, seed=3))
     assert (first - it.sample(labels(4), steps=4, seed=4)).abs().mean() > 0.05
-    # the same images come in a larger request, split in another way (up to the rounding of another batch size)
+    # the same images come in a larger request, split in another way (up to rounding)
     torch.testing.assert_close(
         it.sample(labels(6), steps=4, seed=3, batch=5)[:4], first, atol=1e-3, rtol=1e-3
     )

@@ -99,6 +99,7 @@ def train(
     bed.facts = {
         "parameters": sum(p.numel() for p in model.parameters()),
         "steps": int(progress.log[-1]["step"]),
+        "minutes": minutes,
         "seconds": round(seconds, 1),
         "device": device if device != "cpu" else f"cpu, {torch.get_num_threads()} threads",
         "torch": torch.__version__,

@@ -1,4 +1,4 @@
-"""The contract that every testbed keeps: data with splits, a trained model, its recipe and its measured quality.
+"""The contract of the testbeds: data with splits, a trained model, its recipe and its measured quality.
 
 Nothing here imports a framework when it is itself imported, so that `import sillok.testbeds` stays light.
 """
@@ -25,7 +25,7 @@ CHECKPOINTS = Path(__file__).parent / "checkpoints"
 class Recipe:
     """All that decides what a testbed's training gives; `hash` changes when any field does.
 
-    `version` is raised by hand when code that the fields do not show (a renderer, a loss) changes its meaning.
+    `version` is raised by hand when code that the fields do not show (a loss, say) changes its meaning.
     """
 
     version: int = 1
@@ -122,7 +122,7 @@ class Testbed(ABC):
 
     @abstractmethod
     def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
-        """Quality on held-out data; `n` (samples) lowers the cost and widens the error, None is the full measure."""
+        """Quality on held-out data; fewer samples `n` cost less and err more, None is the full measure."""
 
     def use(self, model: Any) -> None:
         """Adopt `model` as this testbed's own, in evaluation mode and without gradients."""

@@ -1,4 +1,4 @@
-"""A byte-level language model on the sources of Python's standard library, read from the running interpreter."""
+"""A byte-level language model on the standard library's sources, read from the running interpreter."""
 
 from __future__ import annotations
 
@@ -49,14 +49,12 @@ def files() -> tuple[Path, ...]:
         if not _SKIPPED.intersection(parts) and not path.name.startswith("_sysconfigdata"):
             found["/".join(parts)] = path
     if len(found) < 50:
-        raise ValueError(
-            f"testbed 'corpus' needs the standard library's sources; only {len(found)} files are here"
-        )
+        raise ValueError(f"testbed 'corpus' needs the standard library's sources; found {len(found)} files")
     return tuple(found[key] for key in sorted(found))
 
 
 def split_of(relative: str) -> str:
-    """The split that a file belongs to, by a hash of its path in the library: one tenth each for val and test."""
+    """The split of a file, by a hash of its path in the library: one tenth each for val and test."""
     bucket = hashlib.sha256(relative.encode()).digest()[0] % 10
     return {0: "val", 1: "test"}.get(bucket, "train")
 
@@ -96,7 +94,7 @@ class CorpusRecipe(Recipe):
 class Corpus(Testbed):
     """Byte-level Llama language model on the standard library's Python sources, split by file.
 
-    Sizes: `xs` (0.36 M parameters) for training from scratch in a trial, `s` (1.2 M, six layers, heads of 64).
+    Sizes: `xs` (0.36 M parameters) for training from scratch, `s` (1.2 M, six layers); heads of 64.
     The text is made where the testbed runs and never shipped, so it differs a little between Python versions.
     """
 
@@ -156,8 +154,8 @@ class Corpus(Testbed):
     ) -> Iterator[torch.Tensor]:
         """Endless batches in an order that depends on the seed alone, shuffled anew each epoch.
 
-        Every rank walks through the same global batches and takes its own rows (rank, rank + world, ...), so the
-        shards are disjoint and together are what one process alone would see.
+        Every rank walks through the same global batches and takes its own rows (rank, rank + world, ...): the
+        shards are disjoint, and together are what one process alone would see.
 
         Args:
             batch_size: rows of the global batch, a multiple of `world`.
@@ -178,7 +176,7 @@ class Corpus(Testbed):
         windows = _windows(split, seq_len)
         if len(windows) < batch_size:
             raise ValueError(
-                f"batch_size must be at most {len(windows)}, the windows of a split; got {batch_size}"
+                f"batch_size must be at most {len(windows)}, the windows there are; got {batch_size}"
             )
         return _walk(windows, batch_size, seed, rank, world)
 
@@ -215,7 +213,7 @@ class Corpus(Testbed):
 
 
 def new_model(size: str = "xs", seed: int = 0) -> Any:
-    """A `LlamaForCausalLM` of the corpus testbed's size with fresh weights drawn from `seed`, in training mode."""
+    """A `LlamaForCausalLM` of the corpus testbed's size, with fresh weights from `seed`, in training mode."""
     return Corpus(size).build(seed).train()
 
 

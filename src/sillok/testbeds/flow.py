@@ -32,9 +32,9 @@ class FlowRecipe(Recipe):
 class Flow(ShapesGenerator):
     """Rectified-flow transformer on RGB shapes, conditioned on 16 classes, with a null class for guidance.
 
-    Size `s`: 32 pixels in patches of 4 (64 tokens), four blocks, heads of 64. With x_s = (1 - s) x0 + s noise,
-    `model(x_s, timestep=1000 s, class_labels=labels).sample` predicts the velocity noise - x0; class `null` (16)
-    is the unconditional branch.
+    Size `s`: 32 pixels in patches of 4 (64 tokens), four blocks, heads of 64. With x = (1 - s) x0 + s noise,
+    `model(x, timestep=1000 s, class_labels=labels).sample` predicts the velocity noise - x0; class `null`
+    (16) is the unconditional branch.
     """
 
     name = "flow"

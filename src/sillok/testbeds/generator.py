@@ -1,4 +1,4 @@
-"""What the class-conditional generators of shapes have in common: data, starting noise, guided sampling, measure."""
+"""What the class-conditional generators of shapes share: data, starting noise, guided sampling, measure."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class ShapesGenerator(Testbed):
     def batch_for_step(
         self, step: int, seed: int, size: int, generator: torch.Generator
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Images never seen before, their labels with some dropped to `null`, and noise: one training batch."""
+        """One training batch: images never seen before, their labels (some dropped to `null`), and noise."""
         batch = self.data("train", n=size, seed=seed * 1_000_003 + step)
         noise = torch.randn(batch.images.shape, generator=generator)
         rate: float = self.recipes[self.size].label_dropout  # type: ignore[attr-defined]
@@ -108,4 +108,4 @@ class ShapesGenerator(Testbed):
         def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
             return self._draw(model, labels, guidance, 25, seed, 128)
 
-        return scores.measure_generator(draw, self.size, 512 if n is None else n, seed)
+        return scores.measure_generator(draw, self.size, 256 if n is None else n, seed)

@@ -1,8 +1,9 @@
-"""How well generated shapes stand beside real ones: accuracy, Fréchet distance, precision, recall, saturation."""
+"""How generated shapes stand beside real ones: accuracy, Fréchet distance, precision, recall, saturation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,7 @@ class ShapesClassifier(nn.Module):
         super().__init__()
         widths = (3, *channels)
         stages: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             stages += [
                 nn.Conv2d(before, after, 3, padding=1),
                 nn.GroupNorm(after // 8, after),
@@ -72,10 +73,10 @@ def _matrix(name: str, values: Any, rows: int) -> Doubles:
 
 
 def frechet_from_moments(mean_a: Any, cov_a: Any, mean_b: Any, cov_b: Any) -> float:
-    """Squared Fréchet distance of two Gaussians: |mean_a - mean_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2).
+    """Squared Fréchet distance of Gaussians: |mean_a - mean_b|^2 + tr(A + B - 2 (A^1/2 B A^1/2)^1/2).
 
-    The trace of the square root is the sum of the singular values of A^1/2 B^1/2, which stays real and accurate
-    where a covariance is singular. All in float64. (Heusel et al. 2017, eq. 6; Dowson and Landau 1982.)
+    The trace of the square root is the sum of the singular values of A^1/2 B^1/2, which stays real and
+    accurate where a covariance is singular. In float64. (Heusel et al. 2017; Dowson and Landau 1982.)
     """
     gap = np.asarray(mean_a, np.float64) - np.asarray(mean_b, np.float64)
     roots = []
@@ -104,8 +105,9 @@ def frechet_distance(a: Any, b: Any) -> float:
 def precision_recall(real: Any, fake: Any, k: int = 3) -> tuple[float, float]:
     """Improved precision and recall (Kynkäänniemi et al. 2019, section 2).
 
-    Every set's manifold is the union of balls around its points that reach to their k-th nearest neighbour in
-    that set. Precision is the share of `fake` (M, D) inside the manifold of `real` (N, D); recall the reverse.
+    Every set's manifold is the union of balls around its points that reach to their k-th nearest neighbour
+    in that set. Precision is the share of `fake` (M, D) inside the manifold of `real` (N, D); recall the
+    reverse.
 
     Raises:
         ValueError: wrong shapes, or a set with no more than `k` rows.
@@ -129,7 +131,7 @@ def _squared_distances(a: Doubles, b: Doubles) -> Doubles:
 
 
 def saturation(images: torch.Tensor) -> torch.Tensor:
-    """Mean HSV saturation of each image (N, 3, H, W), whose range is [-1, 1]; values beyond it are clipped first."""
+    """Mean HSV saturation of each image (N, 3, H, W) in [-1, 1]; values beyond that are clipped first."""
     rgb = images.float().clamp(-1, 1).add(1).div(2)
     high, low = rgb.amax(1), rgb.amin(1)
     return ((high - low) / high.clamp_min(1e-6)).flatten(1).mean(1)
@@ -161,8 +163,13 @@ class Judge:
         return cls(shapes.model, shapes.data("val", n=n).images)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-        """Class accuracy, Fréchet distance, precision, recall, saturation, its gap to real images, and the share
-        of values outside [-1, 1] (the classifier sees them clipped), for images (M, 3, H, W), labels (M,)."""
+        """Scores of images (M, 3, H, W) that should show the classes `labels` (M,).
+
+        Returns:
+            `accuracy`, `frechet`, `precision`, `recall`, `saturation`, `saturation_gap` (to the real images),
+            and `outside`, the share of values beyond [-1, 1]; the classifier sees those clipped. At most M
+            reference images serve for precision and recall, all of them for the Fréchet distance.
+        """
         logits, _, features = predict(self.model, images.clamp(-1, 1))
         found = features.numpy()
         precision, recall = precision_recall(self.features[: len(found)], found)

@@ -84,9 +84,9 @@ def sample_scenes(
 ) -> Scenes:
     """Draw `n` scenes of one object.
 
-    Colours are moderately saturated (0.5 to 0.75; the background 0.08 to 0.3), and the values lie between 0.35
-    and 0.85, so that no pixel sits at a limit of its range and an image can still be oversaturated. A scene
-    depends on seed, split and its own index alone: asking for more appends to the same sequence.
+    Colours are moderately saturated (0.5 to 0.75; the background 0.08 to 0.3), and the values lie between
+    0.35 and 0.85, so that no pixel sits at a limit of its range and an image can still be oversaturated. A
+    scene depends on seed, split and its own index alone: asking for more appends to the same sequence.
 
     Args:
         n: how many.
@@ -123,7 +123,7 @@ def sample_scenes(
 
 
 def _signed_distance(kind: int, x: Floats, y: Floats, r: Floats) -> Floats:
-    """Distance to the outline of a shape in its own frame (negative inside); exact on the inside's flat edges."""
+    """Distance to the outline of a shape in its own frame (negative inside), exact along its flat edges."""
     if kind == 0:
         return np.sqrt(x * x + y * y) - r
     ax, ay = np.abs(x), np.abs(y)
@@ -231,7 +231,7 @@ def tensors(scenes: Scenes, pixels: int) -> ShapesData:
 
 
 def attributes(scenes: Scenes) -> Floats:
-    """(N, 12) what else an image shows, roughly in [-1, 1]: position, radius, colour, both background colours."""
+    """(N, 12) what else an image shows, roughly in [-1, 1]: position, radius, colour, background colours."""
     ends = scenes.background
     swap = np.cos(scenes.direction)[:, None] < 0  # name the ends by their side, left first
     left, right = np.where(swap, ends[:, 1], ends[:, 0]), np.where(swap, ends[:, 0], ends[:, 1])
@@ -255,8 +255,8 @@ class ShapesRecipe(Recipe):
 class Shapes(Testbed):
     """Coloured shapes with class, caption, mask and scene, and a classifier whose features judge generators.
 
-    Sizes: `xs` is 16 pixels, `s` is 32. The classifier also regresses the attributes of the scene, so that its
-    64 features tell of position and colour and not of the class alone.
+    Sizes: `xs` is 16 pixels, `s` is 32. The classifier also regresses the attributes of the scene, so that
+    its 64 features tell of position and colour and not of the class alone.
     """
 
     name = "shapes"
@@ -287,7 +287,7 @@ class Shapes(Testbed):
         return tensors(sample_scenes(n, seed, split=split, labels=labels), self.pixels)
 
     def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:
-        """Cross-entropy of the class plus mean squared error of the attributes, on images never seen twice."""
+        """Cross-entropy of the class plus squared error of the attributes, on images never seen twice."""
         import torch
         from torch.nn import functional as F
 

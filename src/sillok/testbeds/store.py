@@ -1,4 +1,4 @@
-"""Checkpoints on disk: safetensors in half precision, beside a JSON file with hash, recipe, log and quality."""
+"""Checkpoints on disk: safetensors in half precision, beside JSON with hash, recipe, log and quality."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def restore(bed: Testbed, folder: Path | str | None = None) -> None:
     """Give `bed` its model, quality and log from disk.
 
     Raises:
-        ValueError: a file is missing or unreadable, the weights are not those that the facts name, or they were
-            trained by another recipe than this version's.
+        ValueError: a file is missing or unreadable, the weights are not those that the facts name, or they
+            were trained by another recipe than this version's.
     """
     weights, sidecar = paths(bed, folder)
     rebuild = f"rebuild it with: python -m sillok.testbeds train {bed.name} --size {bed.size}"
@@ -104,7 +104,8 @@ def restore(bed: Testbed, folder: Path | str | None = None) -> None:
         )
     if recipe != bed.recipe.hash:
         raise ValueError(
-            f"checkpoint {weights.name} was trained by recipe {recipe}, and this version has {bed.recipe.hash}; {rebuild}"
+            f"checkpoint {weights.name} was trained by recipe {recipe}, "
+            f"and this version has {bed.recipe.hash}; {rebuild}"
         )
     model = bed.build()
     unpack(blob, model)

@@ -15,7 +15,7 @@ from sillok.testbeds.base import Recipe
 
 @dataclass
 class Progress:
-    """How long training may take, and what it has logged: rows of step, loss (mean since the last row), seconds."""
+    """How long training may take, and its log: rows of step, loss (mean since the last row) and seconds."""
 
     minutes: float | None = None
     steps: int | None = None  # overrides the recipe's, for training at a reduced size
@@ -35,18 +35,20 @@ def optimise(
 ) -> dict[str, torch.Tensor]:
     """Minimise `loss_at(step)` over the model's weights by `recipe`, within `progress`.
 
-    The learning rate warms up over 4 % of the way and falls by a cosine to 2 %. The way is the larger of steps
-    and minutes used, so that a training cut by `minutes` still ends with a low learning rate.
+    The learning rate warms up over 4 % of the way and falls by a cosine to 2 %. The way is the larger of the
+    shares of steps and of minutes used, so that a training cut by `minutes` still ends at a low rate.
 
     Returns:
-        The weights to ship: their exponential moving average where `recipe.ema` > 0 (with the usual warm-up of
-        the decay, (1 + step) / (10 + step)), else the last ones.
+        The weights to ship: their exponential moving average where `recipe.ema` > 0 (its decay warmed up as
+        (1 + step) / (10 + step)), else the last ones.
     """
     steps = recipe.steps if progress.steps is None else progress.steps
     decay_free = [p for p in model.parameters() if p.ndim < 2]
     decayed = [p for p in model.parameters() if p.ndim >= 2]
     groups = [{"params": decayed}, {"params": decay_free, "weight_decay": 0.0}]
-    optimizer = torch.optim.AdamW(groups, lr=recipe.lr, betas=(0.9, 0.99), weight_decay=recipe.weight_decay)
+    optimizer = torch.optim.AdamW(
+        groups, lr=recipe.lr, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
+    )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     live = model.state_dict()  # shares storage with the model
     began, since, total = time.perf_counter(), 0, 0.0
@@ -85,13 +87,12 @@ def _cosine(way: float) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, way)))
 
 
+@torch.no_grad()
 def _follow(average: dict[str, torch.Tensor], live: dict[str, torch.Tensor], decay: float, step: int) -> None:
     if decay <= 0:
         return
     weight = 1 - min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for key, value in live.items():
-            if value.is_floating_point():
-                average[key].lerp_(value, weight)
-            else:
-                average[key].copy_(value)
+    moving = [key for key, value in live.items() if value.is_floating_point()]
+    torch._foreach_lerp_([average[key] for key in moving], [live[key] for key in moving], weight)
+    for key in live.keys() - set(moving):
+        average[key].copy_(live[key])
