@@ -8,7 +8,7 @@ import torch
 from sillok import testbeds
 from sillok.testbeds import scores
 
-ALL = [("ddpm", "xs"), ("ddpm", "s"), ("flow", "s")]
+ALL = [(name, size) for name in ("ddpm", "flow") for size in testbeds.available()[name]]
 CHEAP = [("ddpm", "xs"), ("flow", "s")]
 
 
@@ -38,11 +38,13 @@ def test_the_model_is_the_host_librarys(bed, name, size):
 
 
 def test_the_ddpm_scheduler_never_clips(bed):
-    config = bed("ddpm", "s").scheduler().config
+    from sillok.testbeds.ddpm import DDPM
+
+    config = bed("ddpm", "xs").scheduler().config
     assert not config.clip_sample
     assert not config.thresholding
     assert config.prediction_type == "epsilon"
-    assert bed("ddpm", "s").scheduler().config == bed("ddpm", "xs").scheduler().config
+    assert DDPM("s").scheduler().config == config
 
 
 @pytest.mark.parametrize(("name", "size"), CHEAP)
@@ -143,6 +145,15 @@ def test_training_at_a_reduced_size_lowers_the_loss(name, size, tmp_path):
     found = testbeds.train(name, size, steps=16, samples=16, out=tmp_path)
     assert found.log[-1]["loss"] < 0.8 * found.log[0]["loss"]
     assert found.log[-1]["step"] == 16
+
+
+def test_training_goes_on_from_a_checkpoint(tmp_path):
+    first = testbeds.train("shapes", "xs", steps=30, samples=16, out=tmp_path / "a")
+    more = testbeds.train("shapes", "xs", steps=30, samples=16, start=tmp_path / "a", out=tmp_path / "b")
+    assert more.facts["steps"] == 60
+    assert more.log[: len(first.log)] == first.log
+    assert more.log[-1]["step"] == 60
+    assert more.log[-1]["loss"] < 0.9 * first.log[-1]["loss"]
 
 
 def test_training_stops_when_the_minutes_are_over(tmp_path):

@@ -16,17 +16,18 @@ from sillok.testbeds.base import Check, Recipe, Testbed
 
 __all__ = ["Check", "Recipe", "Testbed", "available", "check", "load", "train"]
 
-# name -> (module, class, sizes); the sizes stand here too, so that listing them imports nothing
+# name -> (module, class, sizes shipped); they stand here so that listing them imports nothing. A class may
+# have recipes for more sizes, which `train` makes and `load(..., folder=...)` reads.
 _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "shapes": ("sillok.testbeds.shapes", "Shapes", ("xs", "s")),
-    "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("xs", "s")),
+    "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("xs",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
 }
 
 
 def available() -> dict[str, tuple[str, ...]]:
-    """The names of all testbeds, each with its sizes."""
+    """The names of all testbeds, each with the sizes whose checkpoints are shipped."""
     return {name: sizes for name, (_, _, sizes) in _REGISTRY.items()}
 
 
@@ -61,6 +62,7 @@ def train(
     seed: int = 0,
     steps: int | None = None,
     samples: int | None = None,
+    start: Path | str | None = None,
     report: Callable[[str], None] | None = None,
 ) -> Any:
     """Train the testbed `name` anew, measure it, write its checkpoint and return it.
@@ -74,6 +76,8 @@ def train(
         seed: of initial weights, data order and noise.
         steps: another number of steps than the recipe's (training at a reduced size).
         samples: another number of samples than the full measure's, for the quality.
+        start: the folder of an earlier checkpoint to go on from, with a new warm-up of the learning rate and
+            other data, instead of fresh weights. Steps, seconds and log are then added to those it has.
         report: called with a line of text as training goes on.
 
     Raises:
@@ -82,28 +86,38 @@ def train(
     bed = _new(name, size)
     import torch
 
-    from sillok.testbeds.store import pack, save, unpack
+    from sillok.testbeds.store import pack, restore, save, unpack
     from sillok.testbeds.training import Progress
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} was asked for, and torch sees no CUDA device here")
-    model = bed.build(seed).to(device)
+    before: dict[str, Any] = {"steps": 0, "seconds": 0.0}
+    if start is None:
+        model = bed.build(seed).to(device)
+    else:
+        restore(bed, start)
+        before, model = bed.facts, bed.model.requires_grad_(True).to(device)
     progress = Progress(minutes=minutes, steps=steps, report=report)
     began = time.perf_counter()
-    blob = pack(bed.fit(model, progress, device=device, seed=seed))
+    blob = pack(bed.fit(model, progress, device=device, seed=seed + before["steps"]))
     seconds = time.perf_counter() - began
-    # what is measured is what will be loaded: the weights after their way through half precision
-    unpack(blob, model)
-    bed.use(model.to("cpu"))
-    bed.log, bed.quality = progress.log, bed.measure(model, n=samples)
+    for row in progress.log:
+        row["step"] += before["steps"]
+        row["seconds"] = round(row["seconds"] + before["seconds"], 2)
+    bed.log = bed.log + progress.log
     bed.facts = {
         "parameters": sum(p.numel() for p in model.parameters()),
-        "steps": int(progress.log[-1]["step"]),
-        "minutes": minutes,
-        "seconds": round(seconds, 1),
+        "steps": int(bed.log[-1]["step"]),
+        "seconds": round(before["seconds"] + seconds, 1),
         "device": device if device != "cpu" else f"cpu, {torch.get_num_threads()} threads",
         "torch": torch.__version__,
     }
+    # saved before it is measured too: a measure that is cut short does not lose the training
+    save(bed, blob, {**bed.facts, "quality": {}, "log": bed.log}, out)
+    # what is measured is what will be loaded: the weights after their way through half precision
+    unpack(blob, model)
+    bed.use(model.to("cpu"))
+    bed.quality = bed.measure(model, n=samples)
     save(bed, blob, {**bed.facts, "quality": bed.quality, "log": bed.log}, out)
     return bed
 

@@ -23,6 +23,7 @@ def main(argv: list[str] | None = None) -> int:
             sub.add_argument("--device", default="cpu")
             sub.add_argument("--out", help="folder of the checkpoint (default: inside the package)")
             sub.add_argument("--minutes", type=float)
+            sub.add_argument("--start", help="folder of an earlier checkpoint to go on from")
             sub.add_argument("--steps", type=int)
             sub.add_argument("--seed", type=int, default=0)
             sub.add_argument("--threads", type=int, help="torch threads")
@@ -54,6 +55,7 @@ def _run(options: argparse.Namespace) -> int:
             minutes=options.minutes,
             seed=options.seed,
             steps=options.steps,
+            start=options.start,
             samples=options.samples,
             report=lambda line: print(line, flush=True),
         )

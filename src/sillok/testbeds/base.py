@@ -113,8 +113,8 @@ class Testbed(ABC):
         """A model with fresh weights drawn from `seed`."""
 
     @abstractmethod
-    def data(self, split: str, **options: Any) -> Any:
-        """The data of a split; every testbed states its own options and return type."""
+    def data(self, split: str) -> Any:
+        """The data of a split; every testbed adds keyword options and states its return type."""
 
     @abstractmethod
     def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:

@@ -22,6 +22,12 @@ class Progress:
     log: list[dict[str, float]] = field(default_factory=list)
     report: Callable[[str], None] | None = None
 
+    def row(self, step: int, steps: int, loss: float, seconds: float) -> None:
+        """Log one row, and report it."""
+        self.log.append({"step": step, "loss": round(loss, 5), "seconds": round(seconds, 2)})
+        if self.report is not None:
+            self.report(f"step {step}/{steps} loss {loss:.4f} {seconds:.0f} s")
+
 
 def fresh(build: Callable[[], Any], seed: int) -> Any:
     """`build()` with initial weights drawn from `seed`, the global generator left as it was."""
@@ -51,13 +57,13 @@ def optimise(
     )
     average = {key: value.detach().clone() for key, value in model.state_dict().items()}
     live = model.state_dict()  # shares storage with the model
-    began, since, total = time.perf_counter(), 0, 0.0
+    began, done, since, total = time.perf_counter(), 0, 0, 0.0
     every = max(1, min(50, steps // 4))
     model.train()
     for step in range(steps):
         seconds = time.perf_counter() - began
         spent = 0.0 if progress.minutes is None else seconds / (60 * progress.minutes)
-        if spent >= 1:
+        if spent >= 1 and done:
             break
         way = max(step / steps, spent)
         for group in optimizer.param_groups:
@@ -69,16 +75,12 @@ def optimise(
         optimizer.step()
         _follow(average, live, recipe.ema, step)
         total, since = total + float(loss.detach()), since + 1
-        if (step + 1) % every == 0 or step + 1 == steps:
-            row = {
-                "step": step + 1,
-                "loss": round(total / since, 5),
-                "seconds": round(time.perf_counter() - began, 2),
-            }
-            progress.log.append(row)
-            if progress.report is not None:
-                progress.report(f"step {row['step']}/{steps} loss {row['loss']:.4f} {row['seconds']:.0f} s")
+        done = step + 1
+        if done % every == 0:
+            progress.row(done, steps, total / since, time.perf_counter() - began)
             total, since = 0.0, 0
+    if since:
+        progress.row(done, steps, total / since, time.perf_counter() - began)
     model.eval()
     return average if recipe.ema > 0 else {key: value.detach().clone() for key, value in live.items()}
 
