@@ -6,5 +6,5 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-for folder in (HERE / "verify", HERE / "methods" / "optim"):
+for folder in (HERE / "verify", HERE / "methods" / "optim", HERE / "methods" / "diffusion"):
     sys.path.insert(0, str(folder))

@@ -43,7 +43,7 @@ _FLOW = {  # x_t = (1 - sigma) * x0 + sigma * noise
     "FlowMatchHeunDiscreteScheduler",
     "FlowMatchLCMScheduler",
 }
-_EDM = {"CosineDPMSolverMultistepScheduler", "EDMDPMSolverMultistepScheduler", "EDMEulerScheduler"}
+_EDM = {"EDMDPMSolverMultistepScheduler", "EDMEulerScheduler"}  # a preconditioned network
 
 
 class Point(NamedTuple):

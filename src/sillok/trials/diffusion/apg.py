@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers.guiders import AdaptiveProjectedGuidance, ClassifierFreeGuidance
-from diffusers.guiders.guider_utils import GuiderOutput
 
 from sillok.methods.diffusion.apg import DenoisedAPG
 from sillok.testbeds import load
@@ -26,23 +25,6 @@ def radius(numel: int) -> float:
     return RESCALE * math.sqrt(numel / RESCALE_NUMEL)
 
 
-class SwappedAPG(DenoisedAPG):
-    """The planted fault: the update keeps its part along D_c and drops the orthogonal one."""
-
-    def forward(self, pred_cond: torch.Tensor, pred_uncond: torch.Tensor | None = None) -> GuiderOutput:
-        bound, buffer = self._bound, self.momentum_buffer
-        outputs = []
-        for eta in (1.0, 0.0):  # all of the update, then its orthogonal part; the same buffer for both
-            self.eta, self._bound = eta, bound
-            before = getattr(buffer, "running_average", None)
-            outputs.append(super().forward(pred_cond, pred_uncond).pred)
-            if eta == 1.0 and buffer is not None:
-                buffer.running_average = before
-        return GuiderOutput(
-            pred=pred_cond + outputs[0] - outputs[1], pred_cond=pred_cond, pred_uncond=pred_uncond
-        )
-
-
 def guider_for(arm: str, scale: float, numel: int, fault: bool = False) -> Any:
     """The arm's guider at guidance scale w."""
     if arm == "cfg":
@@ -56,8 +38,11 @@ def guider_for(arm: str, scale: float, numel: int, fault: bool = False) -> Any:
             adaptive_projected_guidance_rescale=radius(numel),
             eta=0.0,
         )
-    kind = SwappedAPG if fault else DenoisedAPG
-    return kind(guidance_scale=scale, momentum=MOMENTUM, rescale=radius(numel), eta=0.0)
+    # The planted fault: (w - 1) / k and eta = k leave (w - 1) * parallel, and of the orthogonal part one millionth.
+    swap = 1e6 if fault else 0.0
+    return DenoisedAPG(
+        guidance_scale=1 + (scale - 1) / (swap or 1.0), momentum=MOMENTUM, rescale=radius(numel), eta=swap
+    )
 
 
 PER_SCALE = {
@@ -86,11 +71,11 @@ def suffix(scale: float) -> str:
 )
 def oversaturation(run: Run) -> dict[str, float]:
     """Fréchet distance, saturation and accuracy of samples at guidance scales 7 and 15, from the same noise."""
-    size = run.pick(smoke="xs", here="s")
+    size = run.pick(smoke="xs", here="xs", full="s")
     count = run.pick(smoke=32, here=96, full=1024)
     steps = run.pick(smoke=6, here=25)
     bed = load("ddpm", size)
-    model = bed.model.to(run.device)
+    model = bed.model.to(run.device, memory_format=torch.channels_last)  # half again as fast on a processor
     # One reference for all arms, seeds and scales, and one number of samples: the distance of small samples
     # is biased upwards, and the bias is the same for all only then.
     judge = Judge.of(size, n=2048)
@@ -98,7 +83,7 @@ def oversaturation(run: Run) -> dict[str, float]:
     found = {"fd_real": judge(real.images, real.labels)["frechet"]}
     labels = torch.arange(count) % bed.null
     noise = torch.randn((count, 3, bed.pixels, bed.pixels), generator=run.generator("noise"))
-    batch = min(count, 128)
+    batch = 32
     done = 0
     total = len(SCALES) * steps * math.ceil(count / batch)
 
@@ -108,7 +93,7 @@ def oversaturation(run: Run) -> dict[str, float]:
         run.progress(done, total)
 
     def network(x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        return bed.predict(model, x, t, labels)
+        return bed.predict(model, x.contiguous(memory_format=torch.channels_last), t, labels)
 
     for scale in SCALES:
         guider = guider_for(run.arm, scale, noise[0].numel(), run.fault)
