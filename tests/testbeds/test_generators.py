@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -100,7 +101,7 @@ def test_guidance_is_linear_in_the_two_branches(bed, name, size):
 @pytest.mark.parametrize(("name", "size"), ALL)
 def test_shipped_quality_holds_on_a_small_sample(bed, name, size):
     it = bed(name, size)
-    judge = scores.Judge.of(size, n=256)
+    judge = it.judge(256)
     found = judge(it.sample(labels(64), guidance=3.0, steps=15, seed=21), labels(64))
     # the shipped floor is 0.95 of 512; 64 images and 15 steps leave room for 5 misses more
     assert found["accuracy"] >= 0.87
@@ -120,6 +121,21 @@ def test_noise_does_not_depend_on_how_much_is_asked_for(bed):
     it = bed("ddpm", "xs")
     assert torch.equal(it.noise(3, seed=1), it.noise(7, seed=1)[:3])
     assert not torch.equal(it.noise(3, seed=1), it.noise(3, seed=2))
+
+
+def test_the_judge_compares_with_the_models_own_data():
+    from sillok.testbeds.ddpm import DDPM
+
+    upright = DDPM("s")
+    assert upright.turn < 1
+    real = upright.data("test", n=256)
+    assert np.abs(real.scenes.angle).max() <= upright.turn / 2
+    own, other = (
+        upright.judge(256)(real.images, real.labels),
+        scores.Judge.of("s", 256)(real.images, real.labels),
+    )
+    assert own["accuracy"] > 0.97
+    assert own["frechet"] < other["frechet"]
 
 
 def test_training_drops_labels_at_the_recipes_rate(bed):

@@ -53,6 +53,14 @@ def test_pixels_stay_away_from_the_limits(pixels):
     assert images.max() < 0.9
 
 
+def test_turn_bounds_the_angles_and_changes_nothing_else():
+    full, narrow = shapes.sample_scenes(500, 3), shapes.sample_scenes(500, 3, turn=0.6)
+    assert 0.25 < np.abs(narrow.angle).max() <= 0.3
+    assert 3.0 < np.abs(full.angle).max() <= np.pi + 1e-6
+    for key in set(vars(full)) - {"angle"}:
+        assert np.array_equal(getattr(full, key), getattr(narrow, key)), key
+
+
 def area(kind, r):
     """In square half widths; the integral of the antialiased cover must give it."""
     if kind == "circle":

@@ -29,6 +29,7 @@ class DDPMRecipe(Recipe):
     beta: tuple[float, float] = (8.5e-4, 0.012)
     label_dropout: float = 0.12
     autocast: bool = False  # the first steps of sampling cannot bear bfloat16's error
+    turn: float = shapes.FULL_TURN
     data: int = shapes.VERSION
 
 
@@ -45,7 +46,14 @@ class DDPM(ShapesGenerator):
             pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=2e-3, ema=0.998
         ),
         "s": DDPMRecipe(
-            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), steps=4200, batch=48, lr=2e-3, ema=0.998
+            pixels=32,
+            channels=(16, 32, 64, 80),
+            attention=(2, 3),
+            turn=0.6,
+            steps=4200,
+            batch=48,
+            lr=2e-3,
+            ema=0.998,
         ),
     }
 

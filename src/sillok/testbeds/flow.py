@@ -26,6 +26,7 @@ class FlowRecipe(Recipe):
     layers: int
     label_dropout: float = 0.12
     autocast: bool = True
+    turn: float = shapes.FULL_TURN
     data: int = shapes.VERSION
 
 

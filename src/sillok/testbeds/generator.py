@@ -28,13 +28,25 @@ class ShapesGenerator(Testbed):
         pixels: int = self.recipes[self.size].pixels  # type: ignore[attr-defined]
         return pixels
 
+    @property
+    def turn(self) -> float:
+        """Width of the range of angles that the shapes of this size have, in radians."""
+        turn: float = self.recipes[self.size].turn  # type: ignore[attr-defined]
+        return turn
+
+    def judge(self, n: int = 2048) -> scores.Judge:
+        """A judge of this model's samples, whose reference is `n` images of its own validation split."""
+        return scores.Judge.of(self.size, reference=self.data("val", n=n).images)
+
     def bounds(self) -> dict[str, tuple[float, float]]:
         """More than 95 % of guided samples recognised, and colours no more than 0.1 off."""
         return {"accuracy_best": (0.95, 1.0), "saturation_gap@2": (-0.1, 0.1)}
 
     def data(self, split: str, *, n: int = 1024, seed: int = 0, labels: Any = None) -> shapes.ShapesData:
         """`n` images of a split, as `Shapes.data` gives them."""
-        return shapes.tensors(shapes.sample_scenes(n, seed, split=split, labels=labels), self.pixels)
+        return shapes.tensors(
+            shapes.sample_scenes(n, seed, split=split, labels=labels, turn=self.turn), self.pixels
+        )
 
     @abstractmethod
     def scheduler(self) -> Any:
@@ -108,4 +120,6 @@ class ShapesGenerator(Testbed):
         def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
             return self._draw(model, labels, guidance, 25, seed, 128)
 
-        return scores.measure_generator(draw, self.size, 256 if n is None else n, seed)
+        count = 256 if n is None else n
+        real = self.data("test", n=count, seed=seed)
+        return scores.measure_generator(draw, self.judge(max(count, 512)), real.images, real.labels)

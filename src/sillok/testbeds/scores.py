@@ -157,10 +157,16 @@ class Judge:
         self.saturation = float(saturation(reference).mean())
 
     @classmethod
-    def of(cls, size: str = "s", n: int = 2048) -> Judge:
-        """The judge with the shipped classifier of `size` and `n` images of the validation split."""
+    def of(cls, size: str = "s", n: int = 2048, reference: torch.Tensor | None = None) -> Judge:
+        """The judge with the shipped classifier of `size`.
+
+        Args:
+            size: of the shapes testbed.
+            n: images of its validation split that serve as reference.
+            reference: other real images (N, 3, H, W), instead of those.
+        """
         shapes = _shapes(size)
-        return cls(shapes.model, shapes.data("val", n=n).images)
+        return cls(shapes.model, shapes.data("val", n=n).images if reference is None else reference)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
         """Scores of images (M, 3, H, W) that should show the classes `labels` (M,).
@@ -187,28 +193,26 @@ class Judge:
 
 def measure_generator(
     draw: Callable[[torch.Tensor, float], torch.Tensor],
-    size: str,
-    n: int,
-    seed: int,
+    judge: Judge,
+    real: torch.Tensor,
+    real_labels: torch.Tensor,
     guidances: tuple[float, ...] = (1.0, 2.0, 4.0),
 ) -> dict[str, float]:
     """Scores of a class-conditional generator of shapes at several guidance scales.
 
     Args:
         draw: gives images (n, 3, H, W) for labels (n,) and a guidance scale.
-        size: of the shapes testbed whose classifier judges.
-        n: images at each scale, spread evenly over the classes.
-        seed: of the real images.
+        judge: of at least n reference images; no more than n of them are used.
+        real, real_labels: n held-out real images and their classes.
 
     Returns:
-        `metric@scale` for each metric of `Judge`; `accuracy_best` over the scales; and `frechet_real`,
-        `recall_real`: those of n held-out real images, the figures that a perfect generator would show.
+        `metric@scale` for each metric of `Judge`, of n images spread evenly over the classes; `accuracy_best`
+        over the scales; and `frechet_real`, `recall_real`: the figures that a perfect generator would show.
     """
+    n = len(real)
     labels = torch.arange(n) % 16
-    judge = Judge.of(size, n=max(n, 512))
     judge.features = judge.features[:n]
-    real = _shapes(size).data("test", n=n, seed=seed)
-    truth = judge(real.images, real.labels)
+    truth = judge(real, real_labels)
     found = {
         "frechet_real": truth["frechet"],
         "recall_real": truth["recall"],
