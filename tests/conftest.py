@@ -10,5 +10,5 @@ from jaxtyping import install_import_hook
 install_import_hook("sillok.methods", "beartype.beartype")
 
 HERE = Path(__file__).parent
-for folder in (HERE / "verify", HERE / "methods" / "optim"):
+for folder in (HERE / "verify", HERE / "methods" / "optim", HERE / "methods" / "diffusion"):
     sys.path.insert(0, str(folder))
