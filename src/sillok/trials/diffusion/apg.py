@@ -11,7 +11,6 @@ from diffusers.guiders import AdaptiveProjectedGuidance, ClassifierFreeGuidance
 
 from sillok.methods.diffusion.apg import DenoisedAPG
 from sillok.testbeds import load
-from sillok.testbeds.scores import Judge
 from sillok.trials.diffusion.loop import denoise
 from sillok.verify import Measure, Paired, Run, Truth, trial
 
@@ -71,14 +70,13 @@ def suffix(scale: float) -> str:
 )
 def oversaturation(run: Run) -> dict[str, float]:
     """Fréchet distance, saturation and accuracy of samples at guidance scales 7 and 15, from the same noise."""
-    size = run.pick(smoke="xs", here="xs", full="s")
     count = run.pick(smoke=8, here=96, full=1024)
     steps = run.pick(smoke=4, here=25)
-    bed = load("ddpm", size)
+    bed = load("ddpm", "s")
     model = bed.model.to(run.device, memory_format=torch.channels_last)  # half again as fast on a processor
     # One reference for all arms, seeds and scales, and one number of samples: the distance of small samples
     # is biased upwards, and the bias is the same for all only then.
-    judge = Judge.of(size, n=run.pick(smoke=256, here=2048))
+    judge = bed.judge(run.pick(smoke=256, here=2048))
     real = bed.data("test", n=count, seed=run.seed)
     found = {"fd_real": judge(real.images, real.labels)["frechet"]}
     labels = torch.arange(count) % bed.null
