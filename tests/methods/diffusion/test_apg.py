@@ -360,7 +360,9 @@ def test_in_a_pipeline_images_follow_one_another_without_a_trace(pipeline, attac
 
 def test_an_attached_model_still_serves_other_guiders(pipeline, attached) -> None:
     before = draw(pipeline, ClassifierFreeGuidance(guidance_scale=7.0))
-    draw(pipeline, attached(guidance_scale=7.0))
+    apg = attached(guidance_scale=7.0)  # has seen no step yet: a hook that acted now would know no timestep
+    assert torch.equal(draw(pipeline, ClassifierFreeGuidance(guidance_scale=7.0)), before)
+    draw(pipeline, apg)
     assert torch.equal(draw(pipeline, ClassifierFreeGuidance(guidance_scale=7.0)), before)
 
 
