@@ -41,6 +41,7 @@ class DDPM(ShapesGenerator):
     """
 
     name = "ddpm"
+    floor = 0.9
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
         "xs": DDPMRecipe(
             pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=2e-3, ema=0.998

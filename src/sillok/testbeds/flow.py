@@ -39,6 +39,7 @@ class Flow(ShapesGenerator):
     """
 
     name = "flow"
+    floor = 0.6
     recipes: ClassVar[Mapping[str, FlowRecipe]] = {
         "s": FlowRecipe(
             pixels=32,
