@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sillok import papers
-from sillok.record import StoredRun, StoredVerdict
+from sillok.record import Record, StoredRun, StoredVerdict
 from sillok.verify import report, tables, view
 
 CARD = papers.load("2411.19870")
@@ -131,6 +131,15 @@ def test_a_claim_without_runs_says_why() -> None:
     assert "needs a CUDA GPU" in text
     assert "not measured" in report.render([(CARD, CARD.claims[0], [])])
     assert "No claim" in report.render([])
+
+
+def test_placebo_and_fault_stand_beside_the_verdict(tmp_path: Path) -> None:
+    with Record.open(tmp_path / "r.sqlite") as record:
+        for mode, verdict in (("placebo", "not upheld"), ("fault", "upheld")):
+            record.add_verdict(dataclasses.replace(VERDICT, mode=mode, verdict=verdict))
+        text = report.render([(CARD, CARD.claims[0], [RESULT])], record)
+    assert "Placebo (the baseline in every arm): <strong>not upheld</strong>, as it must be." in text
+    assert "Planted fault (the residual is dropped): <strong>upheld</strong>. THE TRIAL IS BROKEN." in text
 
 
 def test_targets_are_checked_before_anything_is_measured(tmp_path: Path) -> None:

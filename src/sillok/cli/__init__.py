@@ -225,7 +225,7 @@ def verify(
             _remark("interrupted: what had ended is in the record, and the same command goes on from there")
             raise typer.Exit(INTERRUPTED) from None
         if report is not None:
-            reporting.write(report, outcome.reported(opened))
+            reporting.write(report, outcome.reported(opened), opened)
             _remark(f"report: {report}")
     if as_json:
         _emit(outcome.papers)
@@ -257,7 +257,7 @@ def report(
     for remark in chosen.remarks:
         _remark(remark)
     with _open_if_there(record) as opened:
-        reporting.write(out, reporting.collect(chosen, opened))
+        reporting.write(out, reporting.collect(chosen, opened), opened)
     print(out)
 
 
