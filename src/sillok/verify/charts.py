@@ -10,6 +10,7 @@ _INK = "#7b7f87"  # replaced by currentColor: the page decides, in light and in 
 BASELINE = "#7d8590"
 METHOD = "#c0392b"
 _OTHERS = ("#2f6f9f", "#8a6d1f", "#4f7f4f", "#7a5195", "#a05d2c", "#3b8686")
+_DASHES = ([1, 0], [9, 4], [2, 2], [9, 3, 2, 3], [5, 2], [1, 4], [12, 3, 2, 3, 2, 3], [14, 6])
 _WIDTH = 215
 _ROW = 26
 
@@ -61,7 +62,7 @@ def points(
     spread = [row["value"] for row in rows]
     positive = min(spread) > 0
     log = positive and max(spread) / min(spread) > 30
-    scale = alt.Scale(type="log", nice=False) if log else alt.Scale(zero=False, nice=True)
+    scale = alt.Scale(type="log", nice=False, padding=6) if log else alt.Scale(zero=False, nice=True)
     x = alt.X(
         "value:Q",
         title=f"{metric} ({unit})" if unit else metric,
@@ -117,7 +118,12 @@ def curves(
     }
     if len(series) > 1:
         encoding["strokeDash"] = alt.StrokeDash(
-            "series:N", title=None, sort=series, legend=alt.Legend(orient="bottom", columns=1, labelLimit=260)
+            "series:N",
+            title=None,
+            scale=alt.Scale(domain=series, range=[list(dash) for dash in _DASHES[: len(series)]]),
+            legend=alt.Legend(
+                orient="bottom", columns=1, labelLimit=260, symbolSize=900, symbolStrokeWidth=1.5
+            ),
         )
     chart = alt.Chart(alt.Data(values=values)).mark_line(strokeWidth=1.4, opacity=0.8).encode(**encoding)
     return _svg(chart.properties(width=width, height=height, title=name))
