@@ -216,6 +216,10 @@ def test_runs_at_here_are_shipped_and_their_verdict_follows_from_them(id: str, c
         assert again["verdict"] == verdict.verdict
         if mode != "trial":
             assert verdict.verdict in ("not upheld", "inconclusive")
+        elif verdict.verdict != "upheld":
+            claimed = find(id, claim)[1]
+            assert claimed.finding, "a claim that is not upheld is explained"
+            assert claimed.finding_ko
 
 
 def test_shipped_runs_name_their_machine_and_versions() -> None:

@@ -120,7 +120,10 @@ class Figure(_Model):
 
 
 class Claim(_Model):
-    """One statement with a figure, the trial that measures it here, and what that trial can tell."""
+    """One statement with a figure, the trial that measures it here, and what that trial can tell.
+
+    `finding` explains the shipped verdict in words; a claim that was not upheld owes one.
+    """
 
     id: Word
     text: Text
@@ -128,6 +131,8 @@ class Claim(_Model):
     trial: Name | None = None
     scope: Text | None = None
     scope_ko: Text | None = None
+    finding: Text | None = None
+    finding_ko: Text | None = None
     paper: Figure = Field(default_factory=Figure)
 
     @field_validator("scope")

@@ -94,6 +94,8 @@ def _claims_table(card: Card, found: dict[str, list[view.Result]]) -> str:
 
 def _claim(card: Card, claim: Claim, found: list[view.Result], folder: Path | None) -> list[str]:
     parts = [f"### {claim.id}", claim.text, f"*Scope.* {claim.scope}"]
+    if claim.finding:
+        parts.append(f"*Finding.* {claim.finding}")
     if found and found[0].runs:
         data = view.claim_view(claim, found)
         parts.append(f"**{data['verdict']}**: {data['reason']}.")

@@ -84,6 +84,8 @@ def claim_block(paper: Mapping[str, Any], claim: Mapping[str, Any]) -> Renderabl
     if claim.get("reason"):
         verdict.append(f"\n{claim['reason']}")
     lines.append(verdict)
+    if claim.get("finding"):
+        lines.append(Text(f"the project's finding: {claim['finding']}"))
     machine = claim.get("machine")
     if machine:
         where = "shipped with Sillok, " if claim.get("shipped") else ""

@@ -124,6 +124,7 @@ def claim_view(claim: Claim, found: Sequence[Result]) -> dict[str, Any]:
         "paper": claim.paper.model_dump(mode="json"),
         "trial": claim.trial,
         "scope": claim.scope,
+        "finding": claim.finding,
         "verdict": None,
         "measurements": [],
         "machine": None,
