@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from inspect_ai.model import Model
 from inspect_ai.util import collect
@@ -52,6 +52,7 @@ class Comparison:
     unparsable: int = 0
 
 
+@runtime_checkable
 class Compare(Protocol):
     """Anything that compares two solutions k times; `pairwise` is one."""
 

@@ -1,4 +1,4 @@
-"""Theory of the knockout tournament, and estimates of its two rates from an Inspect log."""
+"""Theory of the knockout tournament (arXiv 2411.19477), and estimates of its two rates from an Inspect log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Majority voting (self-consistency), the baseline of selection methods, as an Inspect solver."""
+"""Majority voting (self-consistency) as an Inspect solver: the baseline of selection methods (arXiv 2411.19477)."""
 
 from __future__ import annotations
 
