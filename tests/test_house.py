@@ -60,3 +60,13 @@ def test_the_package_offers_what_it_says() -> None:
     assert callable(sillok.verify)
     assert sillok.papers.load("2411.19870").family == "optim"
     assert not hasattr(sillok, "no_such_thing")
+
+
+def test_shapes_in_signatures_are_checked_in_the_tests() -> None:
+    """The hook of tests/conftest.py is at work: a tensor of the wrong number of axes is refused."""
+    import torch
+
+    from sillok.methods.optim.demo import topk_compress
+
+    with pytest.raises(Exception, match="topk_compress"):
+        topk_compress(torch.zeros(4), 2)
