@@ -7,8 +7,8 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-install_import_hook("sillok.methods", "beartype.beartype")
-
 HERE = Path(__file__).parent
-for folder in (HERE / "verify", HERE / "methods" / "optim", HERE / "methods" / "diffusion"):
+for folder in (HERE, HERE / "verify", HERE / "methods" / "optim", HERE / "methods" / "diffusion"):
     sys.path.insert(0, str(folder))
+
+install_import_hook("sillok.methods", "typecheck.check")

@@ -281,6 +281,7 @@ def test_arguments_outside_their_range(options: dict, message: str) -> None:
         DenoisedAPG(**options)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 def test_what_is_missing_is_named() -> None:
     apg, scheduler = DenoisedAPG(), ddim()
     with pytest.raises(ValueError, match="sample of this step is unknown"):

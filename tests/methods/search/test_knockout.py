@@ -211,6 +211,7 @@ def test_majority_vote(evaluate) -> None:
     assert 0 < sum(r["answers"][r["winner"]] == "right" for r in split) < len(split)
 
 
+@pytest.mark.usefixtures("as_users_run_it")
 @pytest.mark.parametrize(
     ("name", "make"),
     [

@@ -65,7 +65,7 @@ class DenoisedAPG(AdaptiveProjectedGuidance):
         momentum: float | None = -0.5,
         rescale: float = 15.0,
         eta: float = 0.0,
-        norm_dim: int | tuple[int, ...] | None = None,
+        norm_dim: int | tuple[int, ...] | list[int] | None = None,
         start: float = 0.0,
         stop: float = 1.0,
         enabled: bool = True,
