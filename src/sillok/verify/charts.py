@@ -67,7 +67,9 @@ def points(
         "value:Q",
         title=f"{metric} ({unit})" if unit else metric,
         scale=scale,
-        axis=alt.Axis(tickCount=4, labelOverlap=True, format="~s" if max(map(abs, spread)) >= 1e4 else "~g"),
+        axis=alt.Axis(
+            tickCount=4, labelOverlap=True, **({"format": "~s"} if max(map(abs, spread)) >= 1e4 else {})
+        ),
     )
     y = alt.Y("arm:N", sort=present, title=None, scale=alt.Scale(domain=present))
     colour = alt.Color(
