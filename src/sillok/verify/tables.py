@@ -34,7 +34,7 @@ def verdict_text(verdict: str | None, scale: str | None = None) -> Text:
     if verdict is None:
         return Text("not measured", style="dim")
     text = Text(verdict, style=f"bold {COLOURS[verdict]}")
-    if scale == "smoke":
+    if scale == "smoke" and verdict not in ("out of reach", "failed"):
         text.append(" (smoke: a rehearsal)", style="dim")
     return text
 
