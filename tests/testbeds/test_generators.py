@@ -10,7 +10,7 @@ from sillok import testbeds
 from sillok.testbeds import scores
 
 ALL = [(name, size) for name in ("ddpm", "flow") for size in testbeds.available()[name]]
-CHEAP = [("ddpm", "xs"), ("flow", "s")]
+CHEAP = [("ddpm", "s"), ("flow", "s")]
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def test_the_model_is_the_host_librarys(bed, name, size):
 def test_the_ddpm_scheduler_never_clips(bed):
     from sillok.testbeds.ddpm import DDPM
 
-    config = bed("ddpm", "xs").scheduler().config
+    config = bed("ddpm", "s").scheduler().config
     assert not config.clip_sample
     assert not config.thresholding
     assert config.prediction_type == "epsilon"
@@ -120,7 +120,7 @@ def test_shipped_figures_are_consistent(bed, name, size):
 
 
 def test_noise_does_not_depend_on_how_much_is_asked_for(bed):
-    it = bed("ddpm", "xs")
+    it = bed("ddpm", "s")
     assert torch.equal(it.noise(3, seed=1), it.noise(7, seed=1)[:3])
     assert not torch.equal(it.noise(3, seed=1), it.noise(3, seed=2))
 
@@ -141,7 +141,7 @@ def test_the_judge_compares_with_the_models_own_data():
 
 
 def test_training_drops_labels_at_the_recipes_rate(bed):
-    it = bed("ddpm", "xs")
+    it = bed("ddpm", "s")
     generator = torch.Generator().manual_seed(0)
     _, given, _ = it.batch_for_step(0, 0, 4000, generator)
     assert abs(float((given == it.null).double().mean()) - it.recipe.label_dropout) < 0.02
@@ -150,7 +150,7 @@ def test_training_drops_labels_at_the_recipes_rate(bed):
 
 
 def test_fresh_weights_follow_the_seed_and_leave_the_global_generator_alone(bed):
-    it = bed("ddpm", "xs")
+    it = bed("ddpm", "s")
     before = torch.get_rng_state()
     one, same, other = (list(it.build(seed).parameters()) for seed in (1, 1, 2))
     assert torch.equal(before, torch.get_rng_state())
@@ -190,4 +190,4 @@ def test_training_stops_when_the_minutes_are_over(tmp_path):
 )
 def test_bad_input(bed, options, words):
     with pytest.raises(ValueError, match=words):
-        bed("ddpm", "xs").sample(**options)
+        bed("ddpm", "s").sample(**options)
