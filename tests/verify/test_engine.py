@@ -97,10 +97,10 @@ def test_a_run_that_fails_is_stored_and_the_rest_go_on(toys: str, claim: str, re
 
 
 def test_a_run_that_hangs_is_stopped_with_its_children(toys: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sillok.verify.plan._LEAST_LIMIT", 2.0)
+    monkeypatch.setattr("sillok.verify.plan._LEAST_LIMIT", 8.0)
     claim = verify("hang")["hang"]
     assert claim["verdict"] == "failed"
-    assert "time limit of 2 s" in claim["reason"]
+    assert "time limit of 8 s" in claim["reason"]
     assert sum(run.state == "done" for run in runs()) == 5
     assert not [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == ["sleep", "1000"]]
 
@@ -149,8 +149,7 @@ def test_interleaved_arms_stand_in_one_process(toys: str) -> None:
     assert claim["verdict"] == "upheld"
     pids = {(m["seed"], m["value"]) for m in claim["measurements"] if m["metric"] == "loss"}
     assert len(pids) == 3
-    ratio = claim["intervals"]["seconds, method / base"]["mean"]
-    assert 0.05 < ratio < 0.5
+    assert claim["intervals"]["seconds, method / base"]["mean"] == pytest.approx(0.1)
     assert verify("timed", placebo=True)["timed"]["verdict"] == "not upheld"
     assert verify("timed", fault=True)["timed"]["verdict"] == "not upheld"
     assert {(run.mode, run.arm) for run in runs()} == {

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from sillok.verify import Interleave, Measure, Paired, Run, Timed, Truth, trial
+from sillok.verify import Interleave, Measure, Paired, Run, Timed, Truth, timing, trial
 
 COMMON = {
     "paper": "2401.00001",
@@ -154,6 +154,18 @@ def torch_pid(run: Run) -> dict[str, float]:
     return {"loss": _loss(run)}
 
 
+class Clock:
+    """Stands for the module `time` where the engine times, so that no real timing decides a test."""
+
+    now = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now
+
+
+CLOCK = Clock()
+
+
 @trial(
     claim="timed",
     paper="2401.00001",
@@ -165,9 +177,14 @@ def torch_pid(run: Run) -> dict[str, float]:
     interleave=Interleave(warmup=1, repeats=5),
 )
 def timed(run: Run) -> Timed:
-    """The method sleeps less."""
+    """The method takes a tenth of the time, by a clock that only its calls move."""
     nap = 0.002 if run.arm == "method" and not run.fault else 0.02
-    return Timed({"seconds": lambda: time.sleep(nap)}, {"loss": float(os.getpid())})
+    timing.time = CLOCK
+
+    def call() -> None:
+        CLOCK.now += nap
+
+    return Timed({"seconds": call}, {"loss": float(os.getpid())})
 
 
 @timed.upheld_if
