@@ -93,7 +93,7 @@ def train_once(ranks: Ranks, spec: Spec, lr: float) -> dict[str, Any]:
         "train", spec.batch * ranks.world, spec.seq_len, spec.seed, rank=ranks.rank, world=ranks.world
     )
     dist.barrier()
-    before = wire_bytes()
+    before = wire_bytes() if ranks.private else 0
     curve = []
     for step in range(spec.steps):
         tokens = next(batches)
@@ -111,10 +111,10 @@ def train_once(ranks: Ranks, spec: Spec, lr: float) -> dict[str, Any]:
         if step % max(1, spec.steps // 40) == 0:
             curve.append((step + 1, loss.item()))
     dist.barrier()
-    wire = (wire_bytes() - before) / ranks.world / spec.steps
+    wire = (wire_bytes() - before) / ranks.world / spec.steps if ranks.private else None
     out: dict[str, Any] = {
         "bytes": payload / spec.steps,
-        "wire": wire if ranks.private else None,
+        "wire": wire,
         "curve": curve,
     }
     if ranks.rank == 0:
