@@ -176,9 +176,6 @@ class Trial:
         self.rule = rule
         return rule
 
-    def seeds_at(self, scale: str) -> tuple[int, ...]:
-        return tuple(range(self.seeds[scale]))
-
     def describe(self) -> dict[str, Any]:
         """The declaration as JSON: what the planner, the store and the report need."""
         return {

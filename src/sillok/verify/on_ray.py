@@ -7,20 +7,18 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from sillok.verify.pool import Answer, Job, WorkerProcess
+from sillok.verify.pool import Answer, Job, WorkerProcess, reusable
 
 _warm: dict[str, WorkerProcess] = {}
 
 
 def _serve(job: Job) -> Answer:
     """Runs in a Ray worker, which keeps one warm Sillok worker a key."""
-    from sillok.verify.pool import _clean
-
     worker = _warm.pop(job.key, None)
     if worker is None or not worker.alive:
         worker = WorkerProcess(job.key)
     answer = worker.ask(job, lambda share: None, threading.Event())
-    if worker.alive and _clean(answer):
+    if worker.alive and reusable(answer):
         _warm[job.key] = worker
     else:
         worker.kill()

@@ -241,7 +241,7 @@ class LocalPool:
         answer = worker.ask(job, on_progress, self._cancelled)
         with self._lock:
             self._busy.discard(worker)
-            keep = worker.alive and not self._cancelled.is_set() and _clean(answer)
+            keep = worker.alive and not self._cancelled.is_set() and reusable(answer)
             if keep:
                 self._idle.append(worker)
         if not keep:
@@ -273,7 +273,7 @@ class LocalPool:
         self._busy.clear()
 
 
-def _clean(answer: Answer) -> bool:
+def reusable(answer: Answer) -> bool:
     """Whether the worker may be used again: a failed run can leave threads, processes or memory behind."""
     if answer.reason is not None:
         return False
