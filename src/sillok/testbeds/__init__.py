@@ -23,6 +23,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("s",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
+    "arith": ("sillok.testbeds.arith.bed", "Arith", ("s",)),
 }
 
 
