@@ -19,6 +19,7 @@ __all__ = ["Check", "Exhibit", "Recipe", "Testbed", "available", "check", "load"
 # have recipes for more sizes, which `train` makes and `load(..., folder=...)` reads.
 _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "shapes": ("sillok.testbeds.shapes", "Shapes", ("xs", "s")),
+    "digits": ("sillok.testbeds.digits", "Digits", ("xs", "s", "m")),
     "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("s",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
