@@ -16,7 +16,19 @@ from sillok.testbeds.generator import Generator
 LENGTH = 12  # tokens of a caption with its ends, padded
 WIDTH = 64
 # their order decides the token numbers of shipped checkpoints: new words go to the end, and there is room for 64
-WORDS = ("<pad>", "<bos>", "<eos>", "a", *shapes.COLOURS, *shapes.SHAPES, "moves", "right", "left", "up", "down")
+WORDS = (
+    "<pad>",
+    "<bos>",
+    "<eos>",
+    "a",
+    *shapes.COLOURS,
+    *shapes.SHAPES,
+    "moves",
+    "right",
+    "left",
+    "up",
+    "down",
+)
 _ROOM = 64
 
 

@@ -13,7 +13,7 @@ from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel, UNet2D
 from sillok.testbeds import digits, shapes
 from sillok.testbeds.base import Recipe
 from sillok.testbeds.captions import WIDTH, CaptionConditional, Captioned, new_encoder
-from sillok.testbeds.generator import DigitsGenerator, Generator, ShapesGenerator
+from sillok.testbeds.generator import ClassConditional, DigitsGenerator, Generator, ShapesGenerator
 from sillok.testbeds.training import Progress, fresh, optimise
 
 
@@ -101,7 +101,7 @@ def unet(recipe: DDPMRecipe, channels: int, classes: int) -> Any:
     )
 
 
-class _ClassUNet(NoisePrediction):
+class _ClassUNet(NoisePrediction, ClassConditional):
     """A UNet with a class embedding, whose last class is the null condition."""
 
     def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
@@ -142,7 +142,13 @@ class DDPMDigits(_ClassUNet, DigitsGenerator):
     name = "ddpm-digits"
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
         "s": DDPMRecipe(
-            pixels=16, channels=(24, 48, 64), attention=(1, 2), steps=3000, batch=64, lr=4e-3, data=digits.VERSION
+            pixels=16,
+            channels=(24, 48, 64),
+            attention=(1, 2),
+            steps=3000,
+            batch=64,
+            lr=4e-3,
+            data=digits.VERSION,
         ),
     }
 
@@ -161,7 +167,14 @@ class DDPMCaptions(NoisePrediction, CaptionConditional, ShapesGenerator):
     name = "ddpm-captions"
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
         "s": DDPMRecipe(
-            pixels=32, channels=(16, 32, 64, 64), attention=(2,), turn=0.6, steps=3600, batch=48, lr=4e-3, head=4
+            pixels=32,
+            channels=(16, 32, 64, 64),
+            attention=(2,),
+            turn=0.6,
+            steps=3600,
+            batch=48,
+            lr=4e-3,
+            head=4,
         ),
     }
 

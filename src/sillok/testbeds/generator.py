@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from sillok.testbeds import scores, shapes
+from sillok.testbeds import digits, scores, shapes
 from sillok.testbeds.base import Exhibit, Testbed, check_count
 from sillok.testbeds.training import at_step
 
@@ -51,8 +51,8 @@ class Generator(Testbed):
         """The network's raw output for x (N, *shape), a timestep () or (N,) and a condition (N, ...)."""
 
     @abstractmethod
-    def batch(self, seed: int, step: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Samples (size, *shape) and conditions of one training step."""
+    def batch(self, seed: int, step: int, size: int) -> tuple[torch.Tensor, Any]:
+        """Samples (size, *shape) of one training step, and what `condition` takes for them."""
 
     def batch_for_step(
         self, seed: int, step: int, size: int
@@ -62,7 +62,8 @@ class Generator(Testbed):
         All of it follows from seed and step; the generator is for what else the loss draws.
         """
         generator = at_step(seed, step)
-        samples, condition = self.batch(seed, step, size)
+        samples, labels = self.batch(seed, step, size)
+        condition = self.condition(labels)
         noise = torch.randn(samples.shape, generator=generator)
         rate: float = self.recipe.label_dropout  # type: ignore[attr-defined]
         dropped = torch.rand(size, generator=generator) < rate
@@ -116,10 +117,59 @@ class Generator(Testbed):
         return torch.cat(done)
 
 
-class ClassConditional(Generator):
-    """A generator whose condition is a class label; the class after the last is the null condition."""
+class ImageGenerator(Generator):
+    """A generator of square images of labelled classes, which a judge can recognise."""
 
     classes: ClassVar[int]
+    columns: ClassVar[int]  # of a sheet with one sample of each class
+
+    @property
+    def pixels(self) -> int:
+        """Width and height of the images."""
+        pixels: int = self.recipe.pixels  # type: ignore[attr-defined]
+        return pixels
+
+    @abstractmethod
+    def data(self, split: str, *, n: int = 1024, seed: int = 0) -> Any:
+        """Images (N, C, H, W) and labels (N,) of a split."""
+
+    @abstractmethod
+    def judge(self, n: int = 2048) -> scores.Judge:
+        """A judge of this model's samples, whose reference is `n` images of its own validation split."""
+
+    def held(self, n: int, seed: int) -> Any:
+        """`n` images and labels of the test split, made as the training images are."""
+        return self.data("test", n=n, seed=seed)
+
+    def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
+        """Scores of samples at guidance 1, 2 and 4, and of held-out real images beside them."""
+
+        def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
+            return self._draw(model, self.condition(labels), guidance, STEPS, seed, 128)
+
+        count = SAMPLES if n is None else n
+        real = self.held(count, seed)
+        return scores.measure_generator(
+            draw, self.judge(max(count, 512)), real.images, real.labels, GUIDANCES
+        )
+
+    def exhibits(self) -> list[Exhibit]:
+        """Samples of every class at three guidance scales, from the same noise."""
+        from sillok.testbeds.pictures import grid, unit
+
+        labels = torch.arange(self.classes)
+        return [
+            Exhibit(
+                f"samples-{guidance:g}",
+                f"One sample of each class at guidance {guidance:g}, in {STEPS} steps, from the same noise.",
+                grid(unit(self.sample(labels, guidance=guidance, seed=7)), self.columns, 4),
+            )
+            for guidance in GUIDANCES
+        ]
+
+
+class ClassConditional(ImageGenerator):
+    """A generator whose condition is a class label; the class after the last is the null condition."""
 
     @property
     def null(self) -> int:
@@ -143,22 +193,17 @@ class ClassConditional(Generator):
         """(n,) times `null`."""
         return torch.full((n,), self.null)
 
+
+class ShapesGenerator(ImageGenerator):
+    """A model of shapes images of 16 classes."""
+
+    classes = shapes.CLASSES
+    columns = len(shapes.COLOURS)
+
     @property
     def shape(self) -> tuple[int, ...]:
         """(3, pixels, pixels)."""
         return (3, self.pixels, self.pixels)
-
-    @property
-    def pixels(self) -> int:
-        """Width and height of the images."""
-        pixels: int = self.recipe.pixels  # type: ignore[attr-defined]
-        return pixels
-
-
-class ShapesGenerator(ClassConditional):
-    """A model of shapes images given one of 16 classes."""
-
-    classes = shapes.CLASSES
 
     @property
     def turn(self) -> float:
@@ -185,28 +230,39 @@ class ShapesGenerator(ClassConditional):
         """The share of guided samples that is recognised is at least `floor`; colours within 0.1."""
         return {"accuracy_best": (self.floor, 1.0), "saturation_gap@2": (-0.1, 0.1)}
 
-    def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
-        """Scores of samples at guidance 1, 2 and 4, and of held-out real images beside them."""
 
-        def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
-            return self._draw(model, self.condition(labels), guidance, STEPS, seed, 128)
+class DigitsGenerator(ImageGenerator):
+    """A model of handwritten digits."""
 
-        count = SAMPLES if n is None else n
-        real = self.data("test", n=count, seed=seed)
-        return scores.measure_generator(
-            draw, self.judge(max(count, 512)), real.images, real.labels, GUIDANCES
+    classes = digits.CLASSES
+    columns = 5
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(1, pixels, pixels)."""
+        return (1, self.pixels, self.pixels)
+
+    def data(
+        self, split: str, *, n: int | None = None, seed: int = 0, augment: bool = False
+    ) -> digits.DigitsData:
+        """`n` images of a split, as `Digits.data` gives them."""
+        return digits.sample(split, self.pixels, n=n, seed=seed, augment=augment)
+
+    def held(self, n: int, seed: int) -> digits.DigitsData:
+        """`n` augmented images and labels of the test split."""
+        return self.data("test", n=n, seed=seed, augment=True)
+
+    def batch(self, seed: int, step: int, size: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Images shifted, turned, scaled and sheared a little, and their classes."""
+        data = self.data("train", n=size, seed=seed * 1_000_003 + step, augment=True)
+        return data.images, data.labels
+
+    def judge(self, n: int = 2048) -> scores.Judge:
+        """A judge of this model's samples, whose reference is at most `n` augmented validation images."""
+        return scores.Judge.of(
+            self.size, reference=self.data("val", n=n, augment=True).images, testbed="digits"
         )
 
-    def exhibits(self) -> list[Exhibit]:
-        """Samples of every class at three guidance scales, from the same noise."""
-        from sillok.testbeds.pictures import grid, unit
-
-        labels = torch.arange(self.classes)
-        return [
-            Exhibit(
-                f"samples-{guidance:g}",
-                f"One sample of each class at guidance {guidance:g}, {STEPS} steps (rows: shape; columns: colour).",
-                grid(unit(self.sample(labels, guidance=guidance, seed=7)), 4, 3),
-            )
-            for guidance in GUIDANCES
-        ]
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """The share of guided samples that is recognised is at least `floor`."""
+        return {"accuracy_best": (self.floor, 1.0)}
