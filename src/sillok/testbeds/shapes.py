@@ -283,12 +283,12 @@ class Shapes(Testbed):
         return {"accuracy": (0.97, 1.0), "saturation": (0.15, 0.6)}
 
     def build(self, seed: int = 0) -> Any:
-        """A `ShapesClassifier` with fresh weights."""
-        from sillok.testbeds.scores import ShapesClassifier
+        """A `Classifier` with fresh weights."""
+        from sillok.testbeds.scores import Classifier
         from sillok.testbeds.training import fresh
 
         recipe = self.recipes[self.size]
-        return fresh(lambda: ShapesClassifier(recipe.pixels, recipe.channels, recipe.features), seed)
+        return fresh(lambda: Classifier(recipe.pixels, recipe.channels, recipe.features), seed)
 
     def data(self, split: str, *, n: int = 1024, seed: int = 0, labels: Any = None) -> ShapesData:
         """`n` images of a split (train, val or test); see `sample_scenes`."""
