@@ -114,7 +114,7 @@ def _show(expr: Expr) -> str:
         pieces = []
         for place, (sign, term) in enumerate(expr.terms):
             text = f"({_show(term)})" if isinstance(term, Sum) else _show(term)
-            if place and text.startswith("-"):
+            if (place or sign < 0) and text.startswith("-"):
                 text = f"({text})"
             pieces.append(("-" if sign < 0 else "+" if place else "") + text)
         return "".join(pieces)

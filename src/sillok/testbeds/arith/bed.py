@@ -18,8 +18,8 @@ from sillok.testbeds.arith.sampling import Completion, complete
 from sillok.testbeds.arith.scoring import pass_at_k
 from sillok.testbeds.arith.steps import prefixes
 from sillok.testbeds.arith.tokenizer import ALPHABET, BOS, EOS, PAD, SPECIAL, VOCABULARY, build_tokenizer
-from sillok.testbeds.arith.verifier import Verdict, verify
-from sillok.testbeds.base import Recipe, Testbed
+from sillok.testbeds.arith.verifier import Verdict, verdict_text, verify
+from sillok.testbeds.base import Exhibit, Recipe, Testbed
 from sillok.testbeds.training import Progress, fresh, optimise
 
 CONTEXT = 256  # longest sequence that the model is configured for
@@ -28,7 +28,7 @@ _IDS = {character: index for index, character in enumerate((*SPECIAL, *ALPHABET)
 
 @dataclass(frozen=True, kw_only=True)
 class ArithRecipe(Recipe):
-    """Widths of the Llama model and its training, on `rows` packed rows of `context` tokens a step.
+    """Widths of the Llama model and its training on solutions packed into rows of `context` tokens.
 
     `batch` counts problems a step; `wander` is the share of solutions worked in a random valid order.
     """
@@ -47,7 +47,9 @@ class Arith(Testbed):
 
     name = "arith"
     recipes: ClassVar[Mapping[str, ArithRecipe]] = {
-        "s": ArithRecipe(hidden=192, layers=4, heads=6, inner=320, steps=2400, batch=96, lr=3e-3),
+        "s": ArithRecipe(
+            hidden=192, layers=4, heads=3, inner=320, steps=3000, batch=96, lr=5e-3, optimizer="muon"
+        ),
     }
 
     def config(self) -> Any:
@@ -77,7 +79,9 @@ class Arith(Testbed):
         """The testbed's `PreTrainedTokenizerFast`."""
         return build_tokenizer()
 
-    def data(self, split: str, *, n: int = 1024, seed: int = 0, levels: tuple[int, ...] = LEVELS) -> list[Problem]:
+    def data(
+        self, split: str, *, n: int = 1024, seed: int = 0, levels: tuple[int, ...] = LEVELS
+    ) -> list[Problem]:
         """`n` different problems of a split, the levels in turn, as `problems.problems` gives them."""
         return problems(split, n, seed, levels=levels, unique=True)
 
@@ -156,7 +160,8 @@ class Arith(Testbed):
         greedy = self._verdicts(model, asked, temperature=0.0)
         found = {"accuracy": _mean(v.correct for v in greedy)}
         by_level = {
-            level: [v.correct for p, v in zip(asked, greedy, strict=True) if p.level == level] for level in LEVELS
+            level: [v.correct for p, v in zip(asked, greedy, strict=True) if p.level == level]
+            for level in LEVELS
         }
         curve = {level: _mean(hits) for level, hits in by_level.items() if hits}
         found |= {f"accuracy@{level}": share for level, share in curve.items()}
@@ -182,7 +187,25 @@ class Arith(Testbed):
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Right about half of the time, so that there is room to improve; the harder the rarer."""
-        return {"accuracy": (0.40, 0.70), "monotone": (0.0, 1.0), "pass@1": (0.25, 0.70), "pass@8": (0.5, 0.95)}
+        return {
+            "accuracy": (0.40, 0.70),
+            "monotone": (0.0, 1.0),
+            "pass@1": (0.25, 0.70),
+            "pass@8": (0.5, 0.95),
+        }
+
+    def exhibits(self) -> list[Exhibit]:
+        """Accuracy by level, and a test problem of each level with the model's steps and what the verifier finds."""
+        curve = [(key[-1], share) for key, share in self.quality.items() if key.startswith("accuracy@")]
+        table = "\n".join(f"level {level}  {share:6.1%}  {'#' * round(share * 40)}" for level, share in curve)
+        shown = [Exhibit("levels", "Right answers at temperature 0, by level.", text=table)]
+        asked = self.data("test", n=2 * len(LEVELS), seed=7)
+        for problem, one in zip(asked, self.complete([p.prompt for p in asked], temperature=0), strict=True):
+            verdict = verify(problem, one.text)
+            outcome = "right" if verdict.correct else f"wrong (it is {problem.answer})"
+            caption = f"Level {problem.level}, {problem.kind}: the answer is {outcome}."
+            shown.append(Exhibit(f"level-{problem.level}", caption, text=verdict_text(problem, verdict)))
+        return shown
 
     def batch_for_step(self, step: int, seed: int) -> dict[str, torch.Tensor]:
         """One training batch, packed: see `pack`."""

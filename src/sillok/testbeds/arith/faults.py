@@ -95,9 +95,9 @@ def faulty(
         raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {kind!r}")
     kinds = [kind] if kind else rng.sample(KINDS, len(KINDS))
     for name in kinds:
-        made = list(_candidates(problem, name, recovered, rng))
-        if made:
-            return rng.choice(made)
+        made = next(_candidates(problem, name, recovered, rng), None)
+        if made is not None:
+            return made
     return None
 
 
@@ -113,16 +113,17 @@ def _candidates(problem: Problem, kind: str, recovered: bool | None, rng: random
             found = _wrong(path, place, kind)
             rng.shuffle(found)
             for line in found[:4]:
-                for back in (True, False) if recovered is None else (recovered,):
+                for back in rng.sample((True, False), 2) if recovered is None else (recovered,):
                     rest = lines[index + 1 :] if back else _carry_on(line)
                     if rest is not None and (rest or not back):
                         faulted = [*lines[:index], line, *rest]
                         yield from _checked(problem, faulted, index, kind, "wrong", back)
         elif recovered is not False:
-            for extra in _additions(path, lines, index, kind):
-                reason = kind
+            extras = list(_additions(path, lines, index, kind))
+            rng.shuffle(extras)
+            for extra in extras:
                 faulted = [*lines[: index + 1], *extra, *lines[index + 1 :]]
-                yield from _checked(problem, faulted, index + 1, kind, reason, True)
+                yield from _checked(problem, faulted, index + 1, kind, kind, True)
 
 
 def _checked(
@@ -192,7 +193,8 @@ def _carry_on(line: str) -> list[str] | None:
 
 def _mutants(before: Statement, kind: str, only: str | None = None) -> Iterator[Statement]:
     """Every wrong next line of a kind; `only` keeps those made of the move whose right line it is."""
-    right = [show(step) for step in moves(before)]
+    following = moves(before)
+    right = [show(step) for step in following]
     wanted = [place for place, text in enumerate(right) if only is None or text == only]
     if kind in _SLIPS:
         for slip in _SLIPS[kind]:
@@ -202,15 +204,14 @@ def _mutants(before: Statement, kind: str, only: str | None = None) -> Iterator[
         return
     change = {"sign": _signs, "dropped": _drops}.get(kind)
     for place in wanted:
-        truth = moves(before)[place]
-        yield from change(truth) if change else _copied(truth, before)
+        yield from change(following[place]) if change else _copied(following[place], before)
 
 
 def _slip(by: int) -> Callable[[int, str, int], int | None]:
     def compute(a: int, operation: str, b: int) -> int | None:
         result = exact(a, operation, b)
         # a number of two digits at least has a carry of ten to lose, one of three a carry of a hundred
-        return None if result is None or abs(by) >= 10 and abs(result) < abs(by) else result + by
+        return None if result is None or (abs(by) >= 10 and abs(result) < abs(by)) else result + by
 
     return compute
 

@@ -147,7 +147,7 @@ def _collect(left: Expr, right: Expr) -> Iterator[Statement]:
     if any(has_x(t) and coefficient(t) is None for _, t in two):
         yield from ((left, expanded) for expanded in _expansions(right))
         return
-    if not known_left and not unknown_right or not any(has_x(t) for _, t in one):
+    if (not known_left and not unknown_right) or not any(has_x(t) for _, t in one):
         return
     if not all(isinstance(t, Num) or has_x(t) for _, t in one + two):
         return

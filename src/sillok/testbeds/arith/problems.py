@@ -151,7 +151,7 @@ def _sum(level: int, rng: random.Random) -> str:
     total = terms[0][1].value  # type: ignore[union-attr]
     for _ in range(count - 1):
         number = _number(rng, top)
-        sign = -1 if rng.random() < 0.45 and (number <= total or level >= 4 and rng.random() < 0.3) else 1
+        sign = -1 if rng.random() < 0.45 and (number <= total or (level >= 4 and rng.random() < 0.3)) else 1
         total += sign * number
         terms.append((sign, Num(number)))
     return show((add(*terms),))
@@ -173,7 +173,9 @@ def _product(level: int, rng: random.Random) -> str:
 
 def _mixed(level: int, rng: random.Random) -> str:
     """A product among sums, without parentheses."""
-    terms: list[tuple[int, Expr]] = [(1, times(Num(rng.randint(2, 12 if level < 5 else 40)), Num(rng.randint(2, 9))))]
+    terms: list[tuple[int, Expr]] = [
+        (1, times(Num(rng.randint(2, 12 if level < 5 else 40)), Num(rng.randint(2, 9))))
+    ]
     for _ in range({3: 1, 4: 1, 5: 2}[level]):
         product = level > 3 and rng.random() < 0.4
         term = times(Num(rng.randint(2, 19)), Num(rng.randint(2, 9))) if product else Num(_number(rng, 199))
@@ -191,7 +193,11 @@ def _nested(level: int, rng: random.Random) -> str:
     expr = times(*rng.sample([inner, Num(rng.randint(2, 9))], 2))
     for depth in range(min(level - 3, 2)):
         other = Num(rng.randint(2, 99 if level < 6 else 400))
-        expr = add(*rng.sample([(1, expr), (1, other)], 2)) if rng.random() < 0.5 else add((1, expr), (-1, other))
+        expr = (
+            add(*rng.sample([(1, expr), (1, other)], 2))
+            if rng.random() < 0.5
+            else add((1, expr), (-1, other))
+        )
         if depth and rng.random() < (0.3 if level == 5 else 0.8):
             expr = times(*rng.sample([expr, Num(rng.randint(2, 9))], 2))
     return show((expr,))
@@ -232,7 +238,11 @@ def _story(level: int, rng: random.Random) -> str:
 def _tales() -> Iterator[tuple[str, Callable[..., Expr], tuple[int, ...]]]:
     yield "{few} bags of {many}, lose {number}. left?", lambda a, b, c: add((1, times(a, b)), (-1, c)), (3, 4)
     yield "{few} boxes of {many} and {number} more. all?", lambda a, b, c: add((1, times(a, b)), (1, c)), (3,)
-    yield "ann has {many}, bob {number} more. both?", lambda a, b: add((1, a), (1, add((1, a), (1, b)))), (3, 4)
+    yield (
+        "ann has {many}, bob {number} more. both?",
+        lambda a, b: add((1, a), (1, add((1, a), (1, b)))),
+        (3, 4),
+    )
     yield (
         "ann has {many}, bob {few} times as many. both?",
         lambda a, b: add((1, a), (1, times(b, a))),
@@ -249,7 +259,8 @@ _TOLD: dict[int, list[str]] = {
     level: [text for text, _, levels in _tales() if level in levels] for level in (3, 4, 5)
 }
 _STORIES = [
-    (re.compile(re.sub(r"\\\{\w+\\\}", "([0-9]{1,4})", re.escape(text))), build) for text, build, _ in _tales()
+    (re.compile(re.sub(r"\\\{\w+\\\}", "([0-9]{1,4})", re.escape(text))), build)
+    for text, build, _ in _tales()
 ]
 _MAKERS: dict[str, Callable[[int, random.Random], str]] = {
     "sum": _sum,

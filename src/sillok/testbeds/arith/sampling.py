@@ -124,9 +124,20 @@ class _Drawer:
     """Draws tokens and keeps them; row r of its tables is completion r of the whole call."""
 
     def __init__(
-        self, temperature: float, top_k: int | None, top_p: float | None, ends: torch.Tensor, uniform: torch.Tensor
+        self,
+        temperature: float,
+        top_k: int | None,
+        top_p: float | None,
+        ends: torch.Tensor,
+        uniform: torch.Tensor,
     ) -> None:
-        self.temperature, self.top_k, self.top_p, self.ends, self.uniform = temperature, top_k, top_p, ends, uniform
+        self.temperature, self.top_k, self.top_p, self.ends, self.uniform = (
+            temperature,
+            top_k,
+            top_p,
+            ends,
+            uniform,
+        )
         self.tokens = torch.zeros(uniform.shape, dtype=torch.int64)
         self.logprobs = torch.zeros(uniform.shape)
         self.lengths = torch.full((len(uniform),), uniform.shape[1])
@@ -153,7 +164,9 @@ class _Drawer:
         texts = tokenizer.batch_decode(tokens, skip_special_tokens=True)
         logprobs, finished = self.logprobs.tolist(), self.finished.tolist()
         return [
-            Completion(row // n, text, tuple(tokens[row]), tuple(logprobs[row][: lengths[row]]), finished[row])
+            Completion(
+                row // n, text, tuple(tokens[row]), tuple(logprobs[row][: lengths[row]]), finished[row]
+            )
             for row, text in enumerate(texts)
         ]
 
@@ -239,7 +252,9 @@ def _generate(model: Any, encoded: list[list[int]], rows: list[int], n: int, dra
     real = torch.arange(width) >= width - lengths[:, None]
     columns = torch.cat([real, torch.ones(len(unique), new, dtype=torch.bool)], dim=1).to(device)
     triangle = torch.ones(width, width, dtype=torch.bool, device=device).tril()
-    eye = torch.eye(width, dtype=torch.bool, device=device)  # padding sees itself: a row of nothing has no softmax
+    eye = torch.eye(
+        width, dtype=torch.bool, device=device
+    )  # padding sees itself: a row of nothing has no softmax
     mask = (triangle & columns[:, None, :width]) | eye
     layers = [_Slots(width + new) for _ in range(model.config.num_hidden_layers)]
     cache = Cache(layers=list(layers))
@@ -273,7 +288,9 @@ def _generate(model: Any, encoded: list[list[int]], rows: list[int], n: int, dra
 
 def _additive(mask: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """0 where a mask allows, the lowest number where it does not."""
-    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(~mask, torch.finfo(dtype).min)
+    return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill_(
+        ~mask, torch.finfo(dtype).min
+    )
 
 
 def _forward(

@@ -60,9 +60,7 @@ def step_tokens(tokenizer: Any, prompt: str, completion: str) -> list[tuple[int,
         ValueError: the tokenizer gives no offsets.
     """
     if not getattr(tokenizer, "is_fast", False):
-        raise ValueError(
-            f"tokenizer must be a fast one, which gives offsets; got {type(tokenizer).__name__}"
-        )
+        raise ValueError(f"tokenizer must be a fast one, which gives offsets; got {type(tokenizer).__name__}")
     offsets = tokenizer(prompt + completion, return_offsets_mapping=True)["offset_mapping"]
     # where each token begins, special tokens (of no width) left out
     begins = [(place, first) for place, (first, last) in enumerate(offsets) if last > first]

@@ -3,7 +3,8 @@
 A step states an expression or an equation. It is *right* when that has the problem's own value (or solution),
 and it *follows* when it has the value of the last readable line before it. So an error carried on consistently
 gives steps that follow and are not right, and a return to the truth after an error one that is right and does
-not follow. A line that restates an earlier one (or the problem, where that is no story) is an error too: it leads nowhere.
+not follow. A line that restates an earlier one (or the problem, where that is no story) is an error too: it leads
+nowhere.
 """
 
 from __future__ import annotations
@@ -97,6 +98,15 @@ def verify(problem: Problem | str, completion: str) -> Verdict:
     return Verdict(tuple(steps), answer, answer is not None and answer == truth, first, cut)
 
 
+def verdict_text(problem: Problem, verdict: Verdict) -> str:
+    """A problem and its completion line by line, each with what is found of it."""
+    lines = [problem.text]
+    for step in verdict.steps:
+        found = "ok" if step.ok else step.reason + (f" ({step.detail})" if step.detail else "")
+        lines.append(f"  {step.text:32s} {found}")
+    return "\n".join(lines)
+
+
 class _Judge:
     """Walks down the lines; knows the truth, the value last stated and the lines seen."""
 
@@ -114,7 +124,9 @@ class _Judge:
         try:
             statement = read(line)
             if len(statement) != self.sides:
-                raise Malformed("an equation, and no unknown is asked for" if self.sides == 1 else "no equation")
+                raise Malformed(
+                    "an equation, and no unknown is asked for" if self.sides == 1 else "no equation"
+                )
             stated = value(statement)
         except Malformed as error:
             return False, False, False, "malformed", str(error)
