@@ -110,7 +110,8 @@ class Arith(Testbed):
         """
         model = self.model if model is None else model
         tokenizer = self.tokenizer if tokenizer is None else tokenizer
-        return complete(model, tokenizer, prompts, **options)
+        found: list[Completion] = complete(model, tokenizer, prompts, **options)
+        return found
 
     def rollouts(
         self,
@@ -145,7 +146,8 @@ class Arith(Testbed):
 
     def evaluate(self, model: Any, split: str = "val", *, n: int = 600, seed: int = 0) -> float:
         """Mean cross-entropy in nats a token of the textbook's solutions of `n` problems, the end included."""
-        return evaluate(model, self.data(split, n=n, seed=seed), self.recipes[self.size].context)
+        loss: float = evaluate(model, self.data(split, n=n, seed=seed), self.recipes[self.size].context)
+        return loss
 
     def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
         """Accuracy on test problems at temperature 0, by level too, and what 8 draws at temperature 1 give.
