@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 
 import pytest
 import torch
@@ -311,15 +312,18 @@ def test_rollouts_go_on_from_each_prefix(bed, monkeypatch):
         return inner(model, tokenizer, prompts, **options)
 
     monkeypatch.setattr(module, "complete", counted)
-    rows = bed.rollouts(problem, problem.solution, n=4, seed=2)
+    fault = arith.faulty(problem, random.Random(0), kind="off_by_one", recovered=False)
+    rows, values = bed.rollouts([(problem, problem.solution), (problem, fault.text)], n=4, seed=2)
     assert [len(row) for row in rows] == [4] * (len(problem.steps) + 1)
-    assert rows[-1] == [True] * 4
-    assert asked == arith.prefixes(problem.text, problem.solution)[:-1]
-    # a wrong step late cannot be made good by a model that goes on from it
-    fault = arith.faulty(problem, __import__("random").Random(0), kind="off_by_one", recovered=False)
-    values = bed.rollouts(problem, fault.text, n=8, seed=2)
-    assert values[-1] == [False] * 8
-    assert sum(values[fault.first_error + 1]) < sum(rows[fault.first_error + 1]) * 2 + 1
+    assert (rows[-1], values[-1]) == ([True] * 4, [False] * 4)
+    # the steps before the fault are the same ones, and asked for once
+    assert values[: fault.first_error + 1] == rows[: fault.first_error + 1]
+    right, wrong = (arith.prefixes(problem.text, text)[:-1] for text in (problem.solution, fault.text))
+    assert asked == list(dict.fromkeys(right + wrong))
+    # from a step after which only the answer is to be written down, a trained model hardly errs
+    assert sum(rows[-2]) >= 2
+    (unanswered,) = bed.rollouts([(problem, problem.steps[0])], n=2)
+    assert [len(row) for row in unanswered] == [2, 2]
 
 
 # --- figures over several completions ---

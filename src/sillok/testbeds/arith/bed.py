@@ -115,34 +115,38 @@ class Arith(Testbed):
 
     def rollouts(
         self,
-        problem: Problem,
-        completion: str,
+        asked: Sequence[tuple[Problem, str]],
         *,
         n: int = 16,
         model: Any = None,
         tokenizer: Any = None,
         **options: Any,
-    ) -> list[list[bool]]:
-        """Whether the final answer came out right in `n` rollouts from before each step and after the last.
+    ) -> list[list[list[bool]]]:
+        """For each problem with a completion: which of `n` rollouts come out right, from each step boundary on.
 
-        Row 0 starts from the bare problem, row m after all m steps of the completion. Where the completion has
-        an answer, its last row is not sampled: it is that answer's verdict. Equal prefixes are sampled once.
+        Of a completion of m steps there are m + 1 rows: row 0 starts from the bare problem, row m after all
+        steps. Where the completion has an answer, that row is not sampled: it is the answer's verdict. Equal
+        prefixes, of whatever completion, are sampled once, and all of them together.
 
         Raises:
             ValueError: an option that `complete` refuses.
         """
-        starts = prefixes(problem.text, completion)
-        done = verify(problem, completion)
-        asked = starts[:-1] if done.answer is not None else starts
-        unique = list(dict.fromkeys(asked))
-        found = self.complete(unique, n=n, model=model, tokenizer=tokenizer, **options)
-        head = len(problem.prompt)
-        correct: dict[str, list[bool]] = {start: [] for start in unique}
-        for one in found:
+        starts = [prefixes(problem.text, completion) for problem, completion in asked]
+        done = [verify(problem, completion) for problem, completion in asked]
+        open_ = [rows[:-1] if v.answer is not None else rows for rows, v in zip(starts, done, strict=True)]
+        problem_of = {
+            start: problem for (problem, _), rows in zip(asked, open_, strict=True) for start in rows
+        }
+        unique = list(problem_of)
+        hits: dict[str, list[bool]] = {start: [] for start in unique}
+        for one in self.complete(unique, n=n, model=model, tokenizer=tokenizer, **options):
             start = unique[one.prompt]
-            correct[start].append(one.finished and verify(problem, start[head:] + one.text).correct)
-        rows = [correct[start] for start in asked]
-        return rows if done.answer is None else [*rows, [done.correct] * n]
+            whole = start[len(problem_of[start].prompt) :] + one.text
+            hits[start].append(one.finished and verify(problem_of[start], whole).correct)
+        return [
+            [list(hits[start]) for start in rows] + ([[v.correct] * n] if v.answer is not None else [])
+            for rows, v in zip(open_, done, strict=True)
+        ]
 
     def evaluate(self, model: Any, split: str = "val", *, n: int = 600, seed: int = 0) -> float:
         """Mean cross-entropy in nats a token of the textbook's solutions of `n` problems, the end included."""
