@@ -121,9 +121,9 @@ class DDPM(_ClassUNet, ShapesGenerator):
 
     name = "ddpm"
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
-        "xs": DDPMRecipe(pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=4e-3),
+        "xs": DDPMRecipe(pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=1e-2),
         "s": DDPMRecipe(
-            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=4200, batch=48, lr=4e-3
+            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=3400, batch=48, lr=1e-2
         ),
     }
 
