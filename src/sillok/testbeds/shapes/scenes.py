@@ -26,7 +26,7 @@ FULL_TURN = 2 * np.pi
 
 _KOREAN_SHAPES = ("원", "사각형", "삼각형", "십자가")
 _KOREAN_COLOURS = ("빨간", "노란", "초록", "파란")
-_HUES = np.array([0.0, 1 / 7, 1 / 3, 0.6], np.float32)
+HUES = np.array([0.0, 1 / 7, 1 / 3, 0.6], np.float32)
 _UNIFORMS = 19  # uniform numbers that one scene is made of
 _CHUNK = 256  # frames painted at once: the working set stays in the cache
 
@@ -108,7 +108,7 @@ def sample_scenes(
             f"labels must have shape ({n},) and lie in [0, {CLASSES - 1}]; got shape {label.shape}"
         )
     shape, colour = np.divmod(label, len(COLOURS))
-    hue = (_HUES[colour] + 0.06 * (u[:, 1] - 0.5)) % 1
+    hue = (HUES[colour] + 0.06 * (u[:, 1] - 0.5)) % 1
     rgb = hsv_to_rgb(np.stack([hue, 0.5 + 0.25 * u[:, 2], 0.6 + 0.25 * u[:, 3]], -1))
     ends = np.stack([u[:, 4:6], 0.08 + 0.22 * u[:, 6:8], 0.35 + 0.35 * u[:, 8:10]], -1)
     return Scenes(
