@@ -3,7 +3,15 @@
 Torch is imported only where tensors are asked for.
 """
 
-from sillok.testbeds.shapes.bed import PIXELS, Shapes, ShapesData, ShapesRecipe, tensors
+from sillok.testbeds.shapes.bed import (
+    PIXELS,
+    ClipsData,
+    Shapes,
+    ShapesData,
+    ShapesRecipe,
+    clip_tensors,
+    tensors,
+)
 from sillok.testbeds.shapes.clips import FAULTS, SIZES, Clips, camera_matrices, render_clips
 from sillok.testbeds.shapes.motion import Laws
 from sillok.testbeds.shapes.sampling import CAMERAS, CLIPS_VERSION, sample_clips
@@ -21,6 +29,18 @@ from sillok.testbeds.shapes.scenes import (
     render,
     sample_scenes,
 )
+from sillok.testbeds.shapes.truth import (
+    HEADINGS,
+    Flow,
+    Labels,
+    Tracks,
+    clip_labels,
+    depth_maps,
+    optical_flow,
+    sample_tracks,
+    visible_share,
+)
+from sillok.testbeds.shapes.words import LANGUAGES, clip_captions, josa
 
 __all__ = [
     "CAMERAS",
@@ -29,24 +49,38 @@ __all__ = [
     "COLOURS",
     "FAULTS",
     "FULL_TURN",
+    "HEADINGS",
+    "LANGUAGES",
     "PIXELS",
     "SHAPES",
     "SIZES",
     "SPLITS",
     "VERSION",
     "Clips",
+    "ClipsData",
+    "Flow",
+    "Labels",
     "Laws",
     "Scenes",
     "Shapes",
     "ShapesData",
     "ShapesRecipe",
+    "Tracks",
     "attributes",
     "camera_matrices",
     "captions",
+    "clip_captions",
+    "clip_labels",
+    "clip_tensors",
+    "depth_maps",
     "hsv_to_rgb",
+    "josa",
+    "optical_flow",
     "render",
     "render_clips",
     "sample_clips",
     "sample_scenes",
+    "sample_tracks",
     "tensors",
+    "visible_share",
 ]

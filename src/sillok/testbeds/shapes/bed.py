@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from sillok.testbeds.base import Recipe, Testbed
+from sillok.testbeds.shapes.clips import Clips, render_clips
 from sillok.testbeds.shapes.scenes import VERSION, Scenes, attributes, captions, render, sample_scenes
+from sillok.testbeds.shapes.words import clip_captions
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +43,34 @@ def tensors(scenes: Scenes, pixels: int) -> ShapesData:
     chw = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
     return ShapesData(
         torch.from_numpy(chw).mul_(2).sub_(1), torch.from_numpy(scenes.label), torch.from_numpy(masks), scenes
+    )
+
+
+@dataclass(frozen=True)
+class ClipsData:
+    """Clips as videos (N, 3, T, H, W) float32 in [-1, 1], labels (N,) of the first object, masks (N, T, H, W)."""
+
+    videos: torch.Tensor
+    labels: torch.Tensor
+    masks: torch.Tensor
+    clips: Clips
+
+    def captions(self, language: str = "en") -> list[str]:
+        """The caption of every clip."""
+        return clip_captions(self.clips, language)
+
+
+def clip_tensors(clips: Clips, pixels: int) -> ClipsData:
+    """`render_clips`, as torch tensors in the layout and range that video models expect."""
+    import torch
+
+    images, masks = render_clips(clips, pixels)
+    videos = np.ascontiguousarray(images.transpose(0, 4, 1, 2, 3))
+    return ClipsData(
+        torch.from_numpy(videos).mul_(2).sub_(1),
+        torch.from_numpy(clips.label),
+        torch.from_numpy(masks),
+        clips,
     )
 
 

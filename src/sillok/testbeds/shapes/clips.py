@@ -81,7 +81,7 @@ class Clips:
     @property
     def frames(self) -> int:
         """T."""
-        return self.position.shape[1]
+        return int(self.position.shape[1])
 
     @property
     def label(self) -> NDArray[np.int64]:
@@ -117,7 +117,7 @@ def circumscribed(shape: NDArray[np.int64], radius: Array) -> Array:
 
 def concatenate(parts: list[Clips]) -> Clips:
     """Clips of equal length and laws, one batch after the other."""
-    joined = {
+    joined: dict[str, Any] = {
         key: np.concatenate([getattr(part, key) for part in parts])
         for key, value in vars(parts[0]).items()
         if isinstance(value, np.ndarray) and key != "events"

@@ -229,9 +229,10 @@ def _velocities(row: _Row, request: _Request, headings: Any) -> Array:
     low, high = request.speed
     quarter = (row(MOST)[:, :k] * 2).astype(np.int64) * 0.75 + 0.25 * row(MOST)[:, :k]
     moves = (row(MOST)[:, :k] >= request.still) | (given >= 0)
-    return np.where(moves, low + (high - low) * quarter, 0)[..., None] * np.stack(
+    velocity: Array = np.where(moves, low + (high - low) * quarter, 0)[..., None] * np.stack(
         [np.cos(angle), np.sin(angle)], -1
     )
+    return velocity
 
 
 def _colours(row: _Row, colour: NDArray[np.int64]) -> tuple[Any, Any]:

@@ -24,8 +24,8 @@ VERSION = 1  # of the distribution that `sample_scenes` draws from, and of how `
 SPLITS = ("train", "val", "test")
 FULL_TURN = 2 * np.pi
 
-_KOREAN_SHAPES = ("원", "사각형", "삼각형", "십자가")
-_KOREAN_COLOURS = ("빨간", "노란", "초록", "파란")
+KOREAN_SHAPES = ("원", "사각형", "삼각형", "십자가")
+KOREAN_COLOURS = ("빨간", "노란", "초록", "파란")
 HUES = np.array([0.0, 1 / 7, 1 / 3, 0.6], np.float32)
 _UNIFORMS = 19  # uniform numbers that one scene is made of
 _CHUNK = 256  # frames painted at once: the working set stays in the cache
@@ -204,7 +204,7 @@ def captions(labels: NDArray[np.int64], language: str = "en") -> list[str]:
     """
     if language not in ("en", "ko"):
         raise ValueError(f"language must be en or ko; got {language!r}")
-    shapes, colours = (SHAPES, COLOURS) if language == "en" else (_KOREAN_SHAPES, _KOREAN_COLOURS)
+    shapes, colours = (SHAPES, COLOURS) if language == "en" else (KOREAN_SHAPES, KOREAN_COLOURS)
     pairs = (divmod(int(label), len(COLOURS)) for label in labels)
     return [
         f"a {colours[c]} {shapes[s]}" if language == "en" else f"{colours[c]} {shapes[s]}" for s, c in pairs
