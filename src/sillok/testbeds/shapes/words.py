@@ -100,7 +100,8 @@ def check_language(language: str) -> None:
 def clip_captions(clips: Clips, language: str = "en", *, sizes: bool = False) -> list[str]:
     """One caption for each clip: what is there, how it moves at first, what it bounces off, where it stands.
 
-    A relation ("above") is stated where it holds in every frame. A clip of one frame is described as a still
+    A relation ("above") is stated where it holds in every frame. Motion is told as in the room: a moving
+    camera changes nothing. A planted fault is not told. A clip of one frame is described as a still
     image, without motion.
 
     Args:
@@ -174,7 +175,7 @@ class _Caption:
         )
         said += " while rotating" * self.spins(k) + where
         bounce = self.bounce(k)
-        return said + (f" and bounces off {bounce}" if bounce else "")
+        return said + (f"{',' * bool(where)} and bounces off {bounce}" if bounce else "")
 
     def bounce(self, k: int) -> str:
         """What object k meets first, with its article or bare in Korean; empty if nothing."""
