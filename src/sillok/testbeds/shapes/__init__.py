@@ -14,6 +14,7 @@ from sillok.testbeds.shapes.bed import (
 )
 from sillok.testbeds.shapes.clips import FAULTS, SIZES, Clips, camera_matrices, render_clips
 from sillok.testbeds.shapes.motion import Laws
+from sillok.testbeds.shapes.questions import KINDS, Question, questions
 from sillok.testbeds.shapes.sampling import CAMERAS, CLIPS_VERSION, sample_clips
 from sillok.testbeds.shapes.scenes import (
     CLASSES,
@@ -50,6 +51,7 @@ __all__ = [
     "FAULTS",
     "FULL_TURN",
     "HEADINGS",
+    "KINDS",
     "LANGUAGES",
     "PIXELS",
     "SHAPES",
@@ -61,6 +63,7 @@ __all__ = [
     "Flow",
     "Labels",
     "Laws",
+    "Question",
     "Scenes",
     "Shapes",
     "ShapesData",
@@ -76,6 +79,7 @@ __all__ = [
     "hsv_to_rgb",
     "josa",
     "optical_flow",
+    "questions",
     "render",
     "render_clips",
     "sample_clips",
