@@ -15,6 +15,7 @@ from sillok.testbeds.shapes.bed import (
 from sillok.testbeds.shapes.clips import FAULTS, SIZES, Clips, camera_matrices, render_clips
 from sillok.testbeds.shapes.motion import Laws
 from sillok.testbeds.shapes.questions import KINDS, Question, questions
+from sillok.testbeds.shapes.raycast import Views, reaches, render_spaces
 from sillok.testbeds.shapes.sampling import CAMERAS, CLIPS_VERSION, sample_clips
 from sillok.testbeds.shapes.scenes import (
     CLASSES,
@@ -30,6 +31,21 @@ from sillok.testbeds.shapes.scenes import (
     render,
     sample_scenes,
 )
+from sillok.testbeds.shapes.space import (
+    LIGHTS,
+    PATHS,
+    SOLIDS,
+    SPACES_VERSION,
+    Spaces,
+    eyes,
+    intrinsics,
+    look_at,
+    project,
+    rays,
+    sample_spaces,
+    unproject,
+)
+from sillok.testbeds.shapes.space_truth import carry, space_flow, space_tracks
 from sillok.testbeds.shapes.truth import (
     HEADINGS,
     Flow,
@@ -53,9 +69,13 @@ __all__ = [
     "HEADINGS",
     "KINDS",
     "LANGUAGES",
+    "LIGHTS",
+    "PATHS",
     "PIXELS",
     "SHAPES",
     "SIZES",
+    "SOLIDS",
+    "SPACES_VERSION",
     "SPLITS",
     "VERSION",
     "Clips",
@@ -68,23 +88,37 @@ __all__ = [
     "Shapes",
     "ShapesData",
     "ShapesRecipe",
+    "Spaces",
     "Tracks",
+    "Views",
     "attributes",
     "camera_matrices",
     "captions",
+    "carry",
     "clip_captions",
     "clip_labels",
     "clip_tensors",
     "depth_maps",
+    "eyes",
     "hsv_to_rgb",
+    "intrinsics",
     "josa",
+    "look_at",
     "optical_flow",
+    "project",
     "questions",
+    "rays",
+    "reaches",
     "render",
     "render_clips",
+    "render_spaces",
     "sample_clips",
     "sample_scenes",
+    "sample_spaces",
     "sample_tracks",
+    "space_flow",
+    "space_tracks",
     "tensors",
+    "unproject",
     "visible_share",
 ]
