@@ -90,7 +90,8 @@ class _Rows:
         )  # fmt: skip
 
     def part(self, rows: Any) -> _Rows:
-        return _Rows(**{k: v if isinstance(v, Spaces) else v[rows] for k, v in vars(self).items()})
+        parts: dict[str, Any] = {k: v if isinstance(v, Spaces) else v[rows] for k, v in vars(self).items()}
+        return _Rows(**parts)
 
     def meet(self, k: int, origin: Array, away: Array) -> Array:
         """(n, R) how far along rays (in lengths of `away`) object k is met from outside it, or inf."""

@@ -123,7 +123,7 @@ def sample_scenes(
     )
 
 
-def signed_distance(kind: int, x: NDArray[Any], y: NDArray[Any], r: NDArray[Any]) -> NDArray[Any]:
+def signed_distance(kind: int, x: NDArray[Any], y: NDArray[Any], r: NDArray[Any]) -> Any:
     """Distance to the outline of a shape in its own frame (negative inside), exact along its flat edges."""
     if kind == 0:
         return np.sqrt(x * x + y * y) - r

@@ -21,7 +21,7 @@ def carry(spaces: Spaces, points: Array, surface: NDArray[np.int64], frame: int)
 
     `surface` (N, P) is as in `Views`: an object carries its points, all else stands still.
     """
-    n, frames, k = spaces.centre.shape[:3]
+    frames, k = spaces.centre.shape[1:3]
     made = np.repeat(points[:, None], frames, axis=1)
     for i in range(k):
         row, point = np.nonzero(surface == i)

@@ -89,7 +89,7 @@ def in_view(clips: Clips, points: Array) -> NDArray[np.bool_]:
     grow = (slice(None), slice(None), *(None,) * (points.ndim - 3))
     zoom, centre = clips.camera[..., 2][grow], clips.camera[..., :2][(*grow, slice(None))]
     seen = (points - centre) * zoom[..., None]
-    inside: NDArray[np.bool_] = ((seen >= -1) & (seen < 1)).all(-1)
+    inside: NDArray[np.bool_] = ((seen >= -1) & (seen < 1)).all(axis=-1)
     return inside
 
 
