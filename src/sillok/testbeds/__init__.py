@@ -24,6 +24,9 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ddpm-digits": ("sillok.testbeds.ddpm", "DDPMDigits", ("s",)),
     "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ("s",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
+    "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ("s",)),
+    "clips": ("sillok.testbeds.video", "Movers", ("s",)),
+    "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
 }
 

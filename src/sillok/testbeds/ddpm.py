@@ -157,7 +157,7 @@ class DDPMDigits(_ClassUNet, DigitsGenerator):
         return fresh(lambda: unet(self.recipes[self.size], 1, self.classes + 1), seed)
 
 
-class DDPMCaptions(NoisePrediction, CaptionConditional, ShapesGenerator):
+class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
     """Noise-predicting UNet on RGB shapes with captions, in the manner of Stable Diffusion.
 
     Size `s`: 32 pixels. `model` is a `UNet2DConditionModel` that looks at a caption by cross-attention,
@@ -199,14 +199,3 @@ class DDPMCaptions(NoisePrediction, CaptionConditional, ShapesGenerator):
             return Captioned(denoiser, new_encoder())
 
         return fresh(model, seed)
-
-    def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """The predicted noise of a `Captioned` model."""
-        context = self.encode(condition, model.text)
-        noise: torch.Tensor = model.denoiser(x, t, encoder_hidden_states=context).sample
-        return noise
-
-    def predict(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """The noise that the denoiser sees in x."""
-        noise: torch.Tensor = model(x, t, encoder_hidden_states=self.encode(condition)).sample
-        return noise
