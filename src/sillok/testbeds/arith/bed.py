@@ -6,7 +6,7 @@ import functools
 import itertools
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
@@ -185,10 +185,10 @@ class Arith(Testbed):
     def _verdicts(self, model: Any, asked: list[Problem], **options: Any) -> list[Verdict]:
         each = options.get("n", 1)
         texts = self.complete([p.prompt for p in asked], model=model, max_new_tokens=LONGEST, **options)
-        # without its end a completion has no answer: its last line is left out
+        found = [verify(asked[place // each], one.text) for place, one in enumerate(texts)]
         return [
-            verify(asked[place // each], one.text if one.finished else one.text.rpartition("\n")[0] + "\n?")
-            for place, one in enumerate(texts)
+            verdict if one.finished else replace(verdict, answer=None, correct=False)
+            for verdict, one in zip(found, texts, strict=True)
         ]
 
     def bounds(self) -> dict[str, tuple[float, float]]:
