@@ -15,6 +15,7 @@ from sillok.testbeds import arith
 from sillok.testbeds.arith import algebra
 from sillok.testbeds.arith.moves import moves, solve
 from sillok.testbeds.arith.problems import LARGEST, LONGEST, is_story, statement_of, work
+from sillok.testbeds.arith.verifier import REASONS
 
 KINDS_OF_PROBLEM = {"sum", "product", "mixed", "nested", "equation", "story"}
 
@@ -356,6 +357,7 @@ def test_any_text_gets_a_verdict(text):
     for step in verdict.steps:
         assert step.ok == (step.reason == "")
         assert step.formed == (step.reason != "malformed")
+        assert step.reason in REASONS
         if step.formed:
             assert step.right == (plain_value(step.text) == 63)
 

@@ -48,7 +48,7 @@ class Arith(Testbed):
     name = "arith"
     recipes: ClassVar[Mapping[str, ArithRecipe]] = {
         "s": ArithRecipe(
-            hidden=192, layers=4, heads=3, inner=320, steps=3000, batch=96, lr=5e-3, optimizer="muon"
+            hidden=192, layers=4, heads=3, inner=320, steps=900, batch=96, lr=5e-3, optimizer="muon"
         ),
     }
 

@@ -146,7 +146,7 @@ def is_story(text: str) -> bool:
 
 def _sum(level: int, rng: random.Random) -> str:
     count = {1: 2, 2: 3, 3: 3, 4: 4, 5: 4, 6: 4}[level]
-    top = {1: 99, 2: 99, 3: 299, 4: 299, 5: 999, 6: 4000}[level]
+    top = {1: 99, 2: 99, 3: 150, 4: 400, 5: 999, 6: 4000}[level]
     terms: list[tuple[int, Expr]] = [(1, Num(_number(rng, top)))]
     total = terms[0][1].value  # type: ignore[union-attr]
     for _ in range(count - 1):
@@ -165,8 +165,8 @@ def _number(rng: random.Random, top: int) -> int:
 def _product(level: int, rng: random.Random) -> str:
     if level <= 3 and rng.random() < 0.4:
         b = rng.randint(2, 9)
-        return show((divide(Num(b * rng.randint(2, 10 if level == 2 else 30)), Num(b)),))
-    a = rng.randint(11, 99 if level > 2 else 30)
+        return show((divide(Num(b * rng.randint(2, 10 if level == 2 else 20)), Num(b)),))
+    a = rng.randint(11, {2: 30, 3: 50}.get(level, 99))
     b = rng.randint(2, 9) if level <= 4 else rng.randint(11, 99 if level == 6 else 30)
     return show((times(*rng.sample([Num(a), Num(b)], 2)),))
 
@@ -177,8 +177,12 @@ def _mixed(level: int, rng: random.Random) -> str:
         (1, times(Num(rng.randint(2, 12 if level < 5 else 40)), Num(rng.randint(2, 9))))
     ]
     for _ in range({3: 1, 4: 1, 5: 2}[level]):
-        product = level > 3 and rng.random() < 0.4
-        term = times(Num(rng.randint(2, 19)), Num(rng.randint(2, 9))) if product else Num(_number(rng, 199))
+        product = level > 3 and rng.random() < 0.5
+        term = (
+            times(Num(rng.randint(2, 19)), Num(rng.randint(2, 9)))
+            if product
+            else Num(_number(rng, 99 if level == 3 else 199))
+        )
         terms.append((rng.choice([1, 1, -1]), term))
     rng.shuffle(terms)
     if terms[0][0] < 0:
@@ -188,11 +192,11 @@ def _mixed(level: int, rng: random.Random) -> str:
 
 def _nested(level: int, rng: random.Random) -> str:
     """Parentheses: (a+b)*c and one operation around it at level 4, more above."""
-    a, b = (rng.randint(2, 30 if level < 6 else 90) for _ in range(2))
+    a, b = (rng.randint(2, 40 if level < 6 else 90) for _ in range(2))
     inner = add((1, Num(max(a, b))), (rng.choice([1, -1]), Num(min(a, b))))
     expr = times(*rng.sample([inner, Num(rng.randint(2, 9))], 2))
     for depth in range(min(level - 3, 2)):
-        other = Num(rng.randint(2, 99 if level < 6 else 400))
+        other = Num(rng.randint(2, 199 if level < 6 else 400))
         expr = (
             add(*rng.sample([(1, expr), (1, other)], 2))
             if rng.random() < 0.5
