@@ -174,8 +174,8 @@ def test_fresh_weights_follow_the_seed_and_leave_the_global_generator_alone(bed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
-def test_training_at_a_reduced_size_goes_as_the_shipped_one_did(name, monkeypatch):
+@pytest.mark.parametrize("name", ["ddpm", "ddpm-captions", "flow", "flow-video"])
+def test_training_at_a_reduced_size_lowers_the_loss(name, monkeypatch):
     from sillok.testbeds import training
 
     # compiling takes longer than these few steps, and changes the last digits of a loss only

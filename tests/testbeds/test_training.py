@@ -157,6 +157,33 @@ def test_train_goes_on_after_a_stop_and_cleans_up(tmp_path, monkeypatch):
     assert (out / "shapes-xs.safetensors").read_bytes() == (tmp_path / "a/shapes-xs.safetensors").read_bytes()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("shapes", "xs"),
+        ("digits", "s"),
+        ("clips", "s"),
+        ("corpus", "xs"),
+        ("ddpm-digits", "s"),
+        ("flow-digits", "s"),
+    ],
+)
+def test_a_retraining_begins_as_the_shipped_one_did(monkeypatch, name, size):
+    # the first fifty steps by the shipped recipe, data and seed: their mean loss is in the shipped log
+    monkeypatch.setattr(training.shutil, "which", lambda _: None)  # compiling takes longer than these steps
+    bed = testbeds.load(name, size)
+
+    def stop(line):
+        raise Stop
+
+    progress = Progress(report=stop)
+    with pytest.raises(Stop):
+        bed.fit(bed.build(0), progress, device="cpu", seed=0)
+    assert progress.log[0]["step"] == bed.log[0]["step"] == 50
+    assert progress.log[0]["loss"] == pytest.approx(bed.log[0]["loss"], rel=0.05)
+
+
 def test_a_training_that_diverges_is_one_line():
     net, _ = problem()
     with pytest.raises(ValueError, match="diverged at step 1: its loss is not finite"):
