@@ -65,9 +65,9 @@ print(bed.describe())
 ```
 
 ```console
-$ sillok testbed list                 # names, sizes, figures
-$ sillok testbed check flow           # measures it again; exits 0 when its floors hold
-$ sillok testbed train flow           # rebuilds it, in at most 15 minutes on two cores
+$ sillok testbed list           # names, sizes, figures
+$ sillok testbed check flow     # measures it again; exits 0 when its floors hold
+$ sillok testbed train flow     # rebuilds it, in at most 15 minutes on two cores
 ```
 
 A training that was interrupted goes on when the same command is given again. A checkpoint whose hash is not the
