@@ -22,7 +22,7 @@ from sillok.testbeds.arith.verifier import Verdict, verdict_text, verify
 from sillok.testbeds.base import Exhibit, Recipe, Testbed
 from sillok.testbeds.training import Progress, fresh, optimise
 
-CONTEXT = 256  # longest sequence that the model is configured for
+CONTEXT = 384  # room for a problem, a completion of 128 tokens and a rollout of as many from its end
 _IDS = {character: index for index, character in enumerate((*SPECIAL, *ALPHABET))}
 
 
@@ -272,9 +272,9 @@ def evaluate(model: Any, asked: list[Problem], context: int, batch: int = 32) ->
     training = model.training
     model.eval()
     packed = pack([(problem.prompt, problem.solution) for problem in asked], context)
-    total, count = 0.0, 0
+    total, count, device = 0.0, 0, next(model.parameters()).device
     for start in range(0, len(packed["input_ids"]), batch):
-        part = {key: value[start : start + batch] for key, value in packed.items()}
+        part = {key: value[start : start + batch].to(device) for key, value in packed.items()}
         labels = part.pop("labels")[:, 1:]
         logits = model(**part, use_cache=False).logits[:, :-1].float()
         total += float(cross_entropy(logits.flatten(0, 1), labels.flatten(), reduction="sum"))

@@ -73,23 +73,20 @@ def complete(
             prompts that leave no room in the model's context.
     """
     check_count("n", n)
-    check_count("max_new_tokens", max_new_tokens)
     check_count("batch", batch)
-    if not temperature >= 0:
-        raise ValueError(f"temperature must be at least 0; got {temperature!r}")
-    if top_k is not None:
-        check_count("top_k", top_k)
-    if top_p is not None and not 0 < top_p <= 1:
-        raise ValueError(f"top_p must lie in (0, 1]; got {top_p!r}")
+    _check_options(temperature, top_k, top_p, max_new_tokens)
     if isinstance(prompts, str):
         raise ValueError(f"prompts must be a list of texts; got one text, {prompts[:40]!r}")
     if not prompts:
         return []
     encoded: list[list[int]] = tokenizer(list(prompts))["input_ids"]
     _check_room(model, encoded, max_new_tokens)
-    ends = {tokenizer.eos_token_id} | ({_single(tokenizer, stop)} if stop is not None else set())
+    ends = [] if tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    ends += [] if stop is None else [_single(tokenizer, stop)]
     uniform = np.random.default_rng(seed).random((len(prompts) * n, max_new_tokens))
-    drawer = _Drawer(temperature, top_k, top_p, torch.tensor(sorted(ends)), torch.from_numpy(uniform))
+    drawer = _Drawer(
+        temperature, top_k, top_p, torch.tensor(ends, dtype=torch.int64), torch.from_numpy(uniform)
+    )
     order = sorted(range(len(prompts) * n), key=lambda row: (len(encoded[row // n]), row))
     training = model.training
     model.eval()
@@ -99,6 +96,16 @@ def complete(
     finally:
         model.train(training)
     return drawer.completions(tokenizer, n)
+
+
+def _check_options(temperature: float, top_k: int | None, top_p: float | None, max_new_tokens: int) -> None:
+    check_count("max_new_tokens", max_new_tokens)
+    if not temperature >= 0:
+        raise ValueError(f"temperature must be at least 0; got {temperature!r}")
+    if top_k is not None:
+        check_count("top_k", top_k)
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p must lie in (0, 1]; got {top_p!r}")
 
 
 def _check_room(model: Any, encoded: list[list[int]], new: int) -> None:

@@ -65,5 +65,5 @@ def build_tokenizer() -> Any:
         unk_token="<unk>",
         padding_side="left",
         clean_up_tokenization_spaces=False,
-        model_max_length=256,
+        model_max_length=384,
     )
