@@ -43,7 +43,8 @@ def test_registry_agrees_with_the_classes(name):
     cls = getattr(importlib.import_module(module), attribute)
     assert cls.name == name
     assert set(sizes) <= set(cls.recipes)
-    assert {path.stem for path in CHECKPOINTS.glob(f"{name}-*.safetensors")} == {f"{name}-{s}" for s in sizes}
+    stems = [path.stem.rpartition("-") for path in CHECKPOINTS.glob("*.safetensors")]
+    assert {size for bed, _, size in stems if bed == name} == set(sizes)
 
 
 @pytest.mark.parametrize(("name", "size"), EVERY)
@@ -150,6 +151,11 @@ def test_a_folder_that_cannot_be_written(tmp_path):
     blocked.write_text("")
     with pytest.raises(ValueError, match="cannot write the checkpoint"):
         testbeds.train("shapes", "xs", steps=1, samples=8, out=blocked)
+
+
+def test_weights_too_large_for_the_package_need_a_folder():
+    with pytest.raises(ValueError, match="has 9,771,520 bytes of weights, more than the package ships"):
+        testbeds.train("corpus", "m", steps=1)
 
 
 def test_cuda_asked_for_and_absent(monkeypatch):

@@ -24,7 +24,9 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ddpm-digits": ("sillok.testbeds.ddpm", "DDPMDigits", ("s",)),
     "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ("s",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
-    "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
+    "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
+    "corpus-prose": ("sillok.testbeds.corpus", "CorpusProse", ("xs",)),
+    "corpus-grammar": ("sillok.testbeds.corpus", "CorpusGrammar", ("xxs", "xs")),
 }
 
 
@@ -86,12 +88,13 @@ def train(
         report: called with a line of text as training goes on.
 
     Raises:
-        ValueError: unknown name or size, an absent device, a folder that cannot be written.
+        ValueError: unknown name or size, an absent device, a folder that cannot be written, weights of more
+            than 3 MB without a folder of their own.
     """
     bed = _new(name, size)
     import torch
 
-    from sillok.testbeds.store import pack, partial, restore, save, unpack
+    from sillok.testbeds.store import LIMIT, pack, partial, restore, save, unpack
     from sillok.testbeds.training import Progress
 
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -102,6 +105,13 @@ def train(
     else:
         restore(bed, start)
         before, model = bed.facts, bed.model.requires_grad_(True).to(device)
+    limit = LIMIT if out is None else None  # what the package ships is small; elsewhere it may be anything
+    weights = 2 * sum(p.numel() for p in model.parameters())
+    if limit is not None and weights > limit:
+        raise ValueError(
+            f"size {size!r} of testbed {name!r} has {weights:,} bytes of weights, more than the package ships "
+            f"({limit:,}); name a folder for it with out"
+        )
     progress = Progress(
         minutes=minutes,
         steps=steps,
@@ -109,7 +119,7 @@ def train(
         keep=partial(bed, out),
         identity=f"{bed.recipe.hash}/{seed}/{steps}/{before['sha256']}",
     )
-    blob = pack(bed.fit(model, progress, device=device, seed=seed + before["steps"]))
+    blob = pack(bed.fit(model, progress, device=device, seed=seed + before["steps"]), limit)
     seconds = progress.log[-1]["seconds"]
     for row in progress.log:
         row["step"] += before["steps"]

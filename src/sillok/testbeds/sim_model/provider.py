@@ -123,8 +123,8 @@ def _logprobs(reply: Reply, length: int, top: int | None) -> list[Logprob]:
     rows: list[Logprob] = []
     end = len(reply.before) + len(reply.answer)
     for match in re.finditer(r"\S+\s*|\s+", reply.before):
-        if match.end() <= length:
-            rows.append(Logprob(token=match[0], logprob=0.0, top_logprobs=_certain(match[0], top)))
+        if token := reply.before[match.start() : min(match.end(), length)]:
+            rows.append(Logprob(token=token, logprob=0.0, top_logprobs=_certain(token, top)))
     if end <= length:
         ranked = sorted(
             (item for item in reply.chances.items() if item[1] > 0), key=lambda item: (-item[1], item[0])
