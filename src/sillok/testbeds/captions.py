@@ -98,6 +98,12 @@ class Captioned(nn.Module):
         self.denoiser = denoiser
         self.text = text
 
+    def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """What the denoiser predicts for x (N, ...), timesteps (N,) and tokens (N, 12)."""
+        states = self.text(condition).last_hidden_state
+        predicted: torch.Tensor = self.denoiser(x, timestep=t, encoder_hidden_states=states).sample
+        return predicted
+
 
 class CaptionConditional(Generator):
     """A generator whose condition is a caption: tokens (N, 12). The empty caption is the null condition.
@@ -139,8 +145,19 @@ class CaptionConditional(Generator):
         """(n, 12) tokens of the empty caption."""
         return tokens([""]).expand(n, -1)
 
-    def encode(self, condition: torch.Tensor, text: Any = None) -> torch.Tensor:
-        """(N, 12, 64) what the text encoder makes of tokens (N, 12), as the denoiser's cross-attention takes it."""
-        encoder = self.text_encoder if text is None else text
-        states: torch.Tensor = encoder(condition.to(encoder.device)).last_hidden_state
+    def encode(self, condition: torch.Tensor) -> torch.Tensor:
+        """(N, 12, 64) what the text encoder makes of tokens (N, 12), as the denoiser takes it."""
+        states: torch.Tensor = self.text_encoder(condition.to(self.text_encoder.device)).last_hidden_state
         return states
+
+    def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """The prediction of a `Captioned` model, in training."""
+        predicted: torch.Tensor = model(x, t.expand(len(x)), condition)
+        return predicted
+
+    def predict(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """What the denoiser predicts for x (N, ...), a timestep and tokens (N, 12)."""
+        predicted: torch.Tensor = model(
+            x, timestep=t.expand(len(x)), encoder_hidden_states=self.encode(condition)
+        ).sample
+        return predicted

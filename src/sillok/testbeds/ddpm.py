@@ -121,9 +121,9 @@ class DDPM(_ClassUNet, ShapesGenerator):
 
     name = "ddpm"
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
-        "xs": DDPMRecipe(pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=4e-3),
+        "xs": DDPMRecipe(pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=1e-2),
         "s": DDPMRecipe(
-            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=4200, batch=48, lr=4e-3
+            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=3400, batch=48, lr=1e-2
         ),
     }
 
@@ -157,7 +157,7 @@ class DDPMDigits(_ClassUNet, DigitsGenerator):
         return fresh(lambda: unet(self.recipes[self.size], 1, self.classes + 1), seed)
 
 
-class DDPMCaptions(NoisePrediction, CaptionConditional, ShapesGenerator):
+class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
     """Noise-predicting UNet on RGB shapes with captions, in the manner of Stable Diffusion.
 
     Size `s`: 32 pixels. `model` is a `UNet2DConditionModel` that looks at a caption by cross-attention,
@@ -199,14 +199,3 @@ class DDPMCaptions(NoisePrediction, CaptionConditional, ShapesGenerator):
             return Captioned(denoiser, new_encoder())
 
         return fresh(model, seed)
-
-    def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """The predicted noise of a `Captioned` model."""
-        context = self.encode(condition, model.text)
-        noise: torch.Tensor = model.denoiser(x, t, encoder_hidden_states=context).sample
-        return noise
-
-    def predict(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """The noise that the denoiser sees in x."""
-        noise: torch.Tensor = model(x, t, encoder_hidden_states=self.encode(condition)).sample
-        return noise

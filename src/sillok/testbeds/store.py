@@ -44,7 +44,7 @@ def pack(state: dict[str, torch.Tensor], limit: int | None = LIMIT) -> bytes:
     """Weights as safetensors bytes, floating-point tensors in float16.
 
     Raises:
-        ValueError: a weight is not finite in float16, or the result has more than `limit` bytes.
+        ValueError: a weight is not finite in float16, or the result is over `limit` (what may be shipped).
     """
     stored = {}
     for key, value in state.items():
@@ -56,7 +56,7 @@ def pack(state: dict[str, torch.Tensor], limit: int | None = LIMIT) -> bytes:
         stored[key] = tensor
     blob = save_safetensors(stored)
     if limit is not None and len(blob) > limit:
-        raise ValueError(f"a checkpoint may have {limit:,} bytes; this one has {len(blob):,}")
+        raise ValueError(f"a shipped checkpoint may have {limit:,} bytes; this one has {len(blob):,}")
     return blob
 
 
@@ -82,7 +82,9 @@ def save(bed: Testbed, blob: bytes, facts: dict[str, Any], folder: Path | str | 
     record = {
         "name": bed.name,
         "size": bed.size,
+        "summary": bed.summary,
         "recipe_hash": bed.recipe.hash,
+        "bounds": bed.bounds(),
         "sha256": hashlib.sha256(blob).hexdigest(),
         **facts,
     }

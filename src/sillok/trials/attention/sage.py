@@ -91,6 +91,7 @@ def layer_errors(calls: list[SDPACall], attention: Attention) -> dict[str, dict[
 @trial(
     paper="2410.02367",
     claim="accuracy",
+    version=2,  # the flow testbed was trained anew
     arms=tuple(ARMS),
     peers=("int8_token", "int8_pv8", "fp16"),
     measures={

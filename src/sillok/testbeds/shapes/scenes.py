@@ -1,25 +1,19 @@
-"""Coloured shapes on a soft background: an antialiased renderer in NumPy, with ground truth for everything.
+"""Still images of coloured shapes on a soft background, and the antialiased renderer beneath the clips too.
 
-A scene is a row of numbers (`Scenes`), and `render` turns scenes into images and masks; a clip is then a
-sequence of scenes whose positions move. Coordinates are in half image widths, x to the right and y down, the
-centre of the image at 0. Torch is imported only where tensors are asked for.
+A scene is a row of numbers (`Scenes`), and `render` turns scenes into images and masks. Coordinates are in
+half image widths, x to the right and y down, the centre of the image at 0. What is drawn here is fixed bit
+for bit: shipped checkpoints were trained on it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sillok.testbeds.base import Recipe, Testbed, check_count, check_split
-
-if TYPE_CHECKING:
-    import torch
-
-    from sillok.testbeds.training import Progress
+from sillok.testbeds.base import check_count, check_split
 
 Floats = NDArray[np.float32]
 
@@ -29,11 +23,10 @@ CLASSES = len(SHAPES) * len(COLOURS)
 VERSION = 1  # of the distribution that `sample_scenes` draws from, and of how `render` paints it
 SPLITS = ("train", "val", "test")
 FULL_TURN = 2 * np.pi
-PIXELS = {"xs": 16, "s": 32}
 
-_KOREAN_SHAPES = ("원", "사각형", "삼각형", "십자가")
-_KOREAN_COLOURS = ("빨간", "노란", "초록", "파란")
-_HUES = np.array([0.0, 1 / 7, 1 / 3, 0.6], np.float32)
+KOREAN_SHAPES = ("원", "사각형", "삼각형", "십자가")
+KOREAN_COLOURS = ("빨간", "노란", "초록", "파란")
+HUES = np.array([0.0, 1 / 7, 1 / 3, 0.6], np.float32)
 _UNIFORMS = 19  # uniform numbers that one scene is made of
 _CHUNK = 256  # frames painted at once: the working set stays in the cache
 
@@ -115,7 +108,7 @@ def sample_scenes(
             f"labels must have shape ({n},) and lie in [0, {CLASSES - 1}]; got shape {label.shape}"
         )
     shape, colour = np.divmod(label, len(COLOURS))
-    hue = (_HUES[colour] + 0.06 * (u[:, 1] - 0.5)) % 1
+    hue = (HUES[colour] + 0.06 * (u[:, 1] - 0.5)) % 1
     rgb = hsv_to_rgb(np.stack([hue, 0.5 + 0.25 * u[:, 2], 0.6 + 0.25 * u[:, 3]], -1))
     ends = np.stack([u[:, 4:6], 0.08 + 0.22 * u[:, 6:8], 0.35 + 0.35 * u[:, 8:10]], -1)
     return Scenes(
@@ -130,7 +123,7 @@ def sample_scenes(
     )
 
 
-def _signed_distance(kind: int, x: Floats, y: Floats, r: Floats) -> Floats:
+def signed_distance(kind: int, x: NDArray[Any], y: NDArray[Any], r: NDArray[Any]) -> Any:
     """Distance to the outline of a shape in its own frame (negative inside), exact along its flat edges."""
     if kind == 0:
         return np.sqrt(x * x + y * y) - r
@@ -140,6 +133,12 @@ def _signed_distance(kind: int, x: Floats, y: Floats, r: Floats) -> Floats:
     if kind == 2:  # three half-planes; the circumscribed circle has radius 1.2 r
         return np.maximum(0.8660254 * ax - 0.5 * y, y) - 0.6 * r
     return np.minimum(np.maximum(ax - r, ay - 0.34 * r), np.maximum(ax - 0.34 * r, ay - r))
+
+
+def check_pixels(pixels: int) -> None:
+    """Raise ValueError when `pixels` is no integer from 16 to 128."""
+    if isinstance(pixels, bool) or not isinstance(pixels, int) or not 16 <= pixels <= 128:
+        raise ValueError(f"pixels must be an integer from 16 to 128; got {pixels!r}")
 
 
 def render(scenes: Scenes, pixels: int = 32) -> tuple[Floats, NDArray[np.uint8]]:
@@ -156,8 +155,7 @@ def render(scenes: Scenes, pixels: int = 32) -> tuple[Floats, NDArray[np.uint8]]
     Raises:
         ValueError: `pixels` out of range.
     """
-    if isinstance(pixels, bool) or not isinstance(pixels, int) or not 16 <= pixels <= 128:
-        raise ValueError(f"pixels must be an integer from 16 to 128; got {pixels!r}")
+    check_pixels(pixels)
     n = len(scenes)
     images = np.empty((n, pixels, pixels, 3), np.float32)
     masks = np.zeros((n, pixels, pixels), np.uint8)
@@ -191,7 +189,7 @@ def _cover(scenes: Scenes, k: int, line: Floats) -> Floats:
         cos, sin = np.cos(angle), np.sin(angle)
         dx = line[None, None, :] - scenes.centre[rows, k, 0, None, None]
         dy = line[None, :, None] - scenes.centre[rows, k, 1, None, None]
-        distance = _signed_distance(
+        distance = signed_distance(
             kind, cos * dx + sin * dy, cos * dy - sin * dx, scenes.radius[rows, k, None, None]
         )
         cover[rows] = np.clip(0.5 - distance * (len(line) / 2), 0, 1)
@@ -206,36 +204,11 @@ def captions(labels: NDArray[np.int64], language: str = "en") -> list[str]:
     """
     if language not in ("en", "ko"):
         raise ValueError(f"language must be en or ko; got {language!r}")
-    shapes, colours = (SHAPES, COLOURS) if language == "en" else (_KOREAN_SHAPES, _KOREAN_COLOURS)
+    shapes, colours = (SHAPES, COLOURS) if language == "en" else (KOREAN_SHAPES, KOREAN_COLOURS)
     pairs = (divmod(int(label), len(COLOURS)) for label in labels)
     return [
         f"a {colours[c]} {shapes[s]}" if language == "en" else f"{colours[c]} {shapes[s]}" for s, c in pairs
     ]
-
-
-@dataclass(frozen=True)
-class ShapesData:
-    """A split: images (N, 3, H, W) float32 in [-1, 1], labels (N,), masks (N, H, W) uint8, and the scenes."""
-
-    images: torch.Tensor
-    labels: torch.Tensor
-    masks: torch.Tensor
-    scenes: Scenes
-
-    def captions(self, language: str = "en") -> list[str]:
-        """The caption of every image."""
-        return captions(self.scenes.label, language)
-
-
-def tensors(scenes: Scenes, pixels: int) -> ShapesData:
-    """`render`, as torch tensors in the layout and range that image models expect."""
-    import torch
-
-    images, masks = render(scenes, pixels)
-    chw = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
-    return ShapesData(
-        torch.from_numpy(chw).mul_(2).sub_(1), torch.from_numpy(scenes.label), torch.from_numpy(masks), scenes
-    )
 
 
 def attributes(scenes: Scenes) -> Floats:
@@ -247,82 +220,3 @@ def attributes(scenes: Scenes) -> Floats:
     return np.concatenate([2 * scenes.centre[:, 0], 10 * (scenes.radius[:, :1] - 0.46), *colour], 1).astype(
         np.float32
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShapesRecipe(Recipe):
-    """How the judge of shapes is trained: a small convolutional classifier with a head for the attributes."""
-
-    pixels: int
-    channels: tuple[int, ...] = (24, 48, 96)
-    features: int = 64
-    noise: float = 0.03
-    data: int = VERSION
-
-
-class Shapes(Testbed):
-    """Coloured shapes with class, caption, mask and scene, and a classifier whose features judge generators.
-
-    Sizes: `xs` is 16 pixels, `s` is 32. The classifier also regresses the attributes of the scene, so that
-    its 64 features tell of position and colour and not of the class alone.
-    """
-
-    name = "shapes"
-    recipes: ClassVar[Mapping[str, ShapesRecipe]] = {
-        size: ShapesRecipe(pixels=pixels, steps=1500, batch=128, lr=3e-3, ema=0.99)
-        for size, pixels in PIXELS.items()
-    }
-
-    @property
-    def pixels(self) -> int:
-        """Width and height of the images."""
-        return PIXELS[self.size]
-
-    def bounds(self) -> dict[str, tuple[float, float]]:
-        """More than 97 % of held-out images classified."""
-        return {"accuracy": (0.97, 1.0), "saturation": (0.15, 0.6)}
-
-    def build(self, seed: int = 0) -> Any:
-        """A `Classifier` with fresh weights."""
-        from sillok.testbeds.scores import Classifier
-        from sillok.testbeds.training import fresh
-
-        recipe = self.recipes[self.size]
-        return fresh(lambda: Classifier(recipe.pixels, recipe.channels, recipe.features), seed)
-
-    def data(self, split: str, *, n: int = 1024, seed: int = 0, labels: Any = None) -> ShapesData:
-        """`n` images of a split (train, val or test); see `sample_scenes`."""
-        return tensors(sample_scenes(n, seed, split=split, labels=labels), self.pixels)
-
-    def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:
-        """Cross-entropy of the class plus squared error of the attributes, on images never seen twice."""
-        import torch
-        from torch.nn import functional as F
-
-        from sillok.testbeds.training import optimise
-
-        recipe = self.recipes[self.size]
-        generator = torch.Generator().manual_seed(seed)
-
-        def loss_at(step: int) -> torch.Tensor:
-            scenes = sample_scenes(recipe.batch, seed * 1_000_003 + step, split="train")
-            batch = tensors(scenes, recipe.pixels)
-            # a little noise, since the judge will see images that a model made
-            noise = recipe.noise * torch.randn(batch.images.shape, generator=generator)
-            logits, attribute = model((batch.images + noise).to(device))
-            target = torch.from_numpy(attributes(scenes)).to(device)
-            return F.cross_entropy(logits, batch.labels.to(device)) + F.mse_loss(attribute, target)
-
-        return optimise(model, loss_at, recipe, progress)
-
-    def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
-        """Accuracy, attribute error, saturation, and the scores of one held-out split against another."""
-        import torch
-
-        from sillok.testbeds import scores
-
-        count = 4096 if n is None else n
-        held, other = self.data("test", n=count, seed=seed), self.data("val", n=count, seed=seed)
-        judge = scores.Judge(model, other.images)
-        error = scores.predict(model, held.images)[1] - torch.from_numpy(attributes(held.scenes))
-        return {**judge(held.images, held.labels), "attribute_rmse": float(error.square().mean().sqrt())}
