@@ -152,6 +152,11 @@ def test_a_folder_that_cannot_be_written(tmp_path):
         testbeds.train("shapes", "xs", steps=1, samples=8, out=blocked)
 
 
+def test_weights_too_large_for_the_package_need_a_folder():
+    with pytest.raises(ValueError, match="has 9,771,520 bytes of weights, more than the package ships"):
+        testbeds.train("corpus", "m", steps=1)
+
+
 def test_cuda_asked_for_and_absent(monkeypatch):
     import torch
 

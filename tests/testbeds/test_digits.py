@@ -203,6 +203,19 @@ def test_strings_are_images_of_the_split_side_by_side():
         assert data.labels[matches].tolist() == [digit]
 
 
+def test_exhibits(bed):
+    it = bed("s")
+    shown = {exhibit.name: exhibit for exhibit in it.exhibits()}
+    assert set(shown) == {"classes", "augmented", "strings", "misread"}
+    height, width, colours = shown["classes"].image.shape
+    assert (colours, width > height) == (3, True)
+    assert 12 * 64 <= width < 12 * 70 and 10 * 64 <= height < 10 * 70
+    assert "123" in shown["strings"].caption
+    wrong = round(360 * (1 - it.quality["accuracy"]))
+    assert shown["misread"].text.startswith(f"{wrong} of 360")
+    assert (shown["misread"].image is None) == (wrong == 0)
+
+
 def test_training_at_a_reduced_size_comes_near_the_shipped(tmp_path, bed):
     found = testbeds.train("digits", "xs", steps=150, out=tmp_path)
     assert found.log[-1]["loss"] < 0.5 * found.log[0]["loss"]

@@ -28,7 +28,9 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ("s",)),
     "clips": ("sillok.testbeds.video", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
-    "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
+    "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
+    "corpus-prose": ("sillok.testbeds.corpus", "CorpusProse", ("xs",)),
+    "corpus-grammar": ("sillok.testbeds.corpus", "CorpusGrammar", ("xxs", "xs")),
     "arith": ("sillok.testbeds.arith.bed", "Arith", ("s",)),
 }
 
@@ -94,12 +96,13 @@ def train(
         report: called with a line of text as training goes on.
 
     Raises:
-        ValueError: unknown name or size, an absent device, a folder that cannot be written.
+        ValueError: unknown name or size, an absent device, a folder that cannot be written, weights of more
+            than 3 MB without a folder of their own.
     """
     bed = _new(name, size)
     import torch
 
-    from sillok.testbeds.store import pack, partial, restore, save, unpack
+    from sillok.testbeds.store import LIMIT, pack, partial, restore, save, unpack
     from sillok.testbeds.training import Progress
 
     if device.startswith("cuda") and not torch.cuda.is_available():
@@ -110,6 +113,12 @@ def train(
     else:
         restore(bed, start)
         before, model = bed.facts, bed.model.requires_grad_(True).to(device)
+    weights = 2 * sum(p.numel() for p in model.parameters())
+    if out is None and weights > LIMIT:  # told before the training, not after it
+        raise ValueError(
+            f"size {size!r} of testbed {name!r} has {weights:,} bytes of weights, more than the package ships "
+            f"({LIMIT:,}); name a folder for it with out"
+        )
     progress = Progress(
         minutes=minutes,
         steps=steps,

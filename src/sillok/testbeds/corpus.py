@@ -1,72 +1,26 @@
-"""A byte-level language model on the standard library's sources, read from the running interpreter."""
+"""Byte-level language models on the standard library's code and prose, and on synthetic languages."""
 
 from __future__ import annotations
 
 import functools
-import hashlib
+import itertools
 import math
-import sysconfig
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from sillok.testbeds.base import Recipe, Testbed, check_count, check_split
+from sillok.testbeds import grammar, texts
+from sillok.testbeds.base import Exhibit, Recipe, Testbed, check_count, check_split
+from sillok.testbeds.texts import SPLITS
 from sillok.testbeds.training import Progress, fresh, optimise
 
-SPLITS = ("train", "val", "test")
 VOCABULARY = 256
-END = 0  # the byte between files
+END = 0  # the byte between documents
 CONTEXT = 1024  # longest sequence that the models are configured for
-# left out: other people's packages, tests, and tables that are data rather than text
-_SKIPPED = {
-    "site-packages",
-    "dist-packages",
-    "__pycache__",
-    "test",
-    "tests",
-    "idle_test",
-    "encodings",
-    "ensurepip",
-}
-
-
-@functools.cache
-def files() -> tuple[Path, ...]:
-    """The source files of the standard library that exist here, sorted by their path inside it.
-
-    Raises:
-        ValueError: the interpreter has no folder of sources (a zipped library).
-    """
-    root = Path(sysconfig.get_path("stdlib"))
-    found = {}
-    for path in root.rglob("*.py"):
-        parts = path.relative_to(root).parts
-        if not _SKIPPED.intersection(parts) and not path.name.startswith("_sysconfigdata"):
-            found["/".join(parts)] = path
-    if len(found) < 50:
-        raise ValueError(f"testbed 'corpus' needs the standard library's sources; found {len(found)} files")
-    return tuple(found[key] for key in sorted(found))
-
-
-def split_of(relative: str) -> str:
-    """The split of a file, by a hash of its path in the library: one tenth each for val and test."""
-    bucket = hashlib.sha256(relative.encode()).digest()[0] % 10
-    return {0: "val", 1: "test"}.get(bucket, "train")
-
-
-@functools.cache
-def _text(split: str) -> torch.Tensor:
-    root = Path(sysconfig.get_path("stdlib"))
-    parts = []
-    for path in files():
-        if split_of(path.relative_to(root).as_posix()) == split:
-            parts.append(path.read_bytes().replace(b"\r\n", b"\n").replace(b"\0", b"") + bytes([END]))
-    return torch.from_numpy(np.frombuffer(b"".join(parts), np.uint8).copy())
 
 
 def encode(text: str) -> torch.Tensor:
@@ -91,22 +45,47 @@ class CorpusRecipe(Recipe):
     autocast: bool = True
 
 
+def _recipes(**training: tuple[int, int, float]) -> dict[str, CorpusRecipe]:
+    """The four widths with steps, batch and learning rate each; the widths are the same for all texts."""
+    widths: dict[str, dict[str, Any]] = {
+        "xxs": {"hidden": 64, "layers": 2, "heads": 1, "inner": 192},
+        "xs": {"hidden": 128, "layers": 2, "heads": 2, "inner": 256},
+        "s": {"hidden": 128, "layers": 6, "heads": 2, "inner": 320},
+        "m": {"hidden": 256, "layers": 6, "heads": 4, "inner": 704},
+    }
+    return {
+        size: CorpusRecipe(**widths[size], steps=steps, batch=batch, lr=lr)
+        for size, (steps, batch, lr) in training.items()
+    }
+
+
 class Corpus(Testbed):
     """Byte-level Llama language model on the standard library's Python sources, split by file.
 
-    Sizes: `xs` (0.36 M parameters) for training from scratch, `s` (1.2 M, six layers); heads of 64.
+    Sizes: `xxs` (0.12 M parameters), `xs` (0.36 M), `s` (1.2 M, six layers), and `m` (4.9 M, without shipped
+    weights: `train` it with `out=`, on a GPU); heads of 64.
     The text is made where the testbed runs and never shipped, so it differs a little between Python versions.
     """
 
     name = "corpus"
-    recipes: ClassVar[Mapping[str, CorpusRecipe]] = {
-        "xs": CorpusRecipe(hidden=128, layers=2, heads=2, inner=256, steps=900, batch=16, lr=4e-3),
-        "s": CorpusRecipe(hidden=128, layers=6, heads=2, inner=320, steps=1400, batch=16, lr=3e-3),
-    }
+    recipes: ClassVar[Mapping[str, CorpusRecipe]] = _recipes(
+        xxs=(900, 16, 6e-3), xs=(900, 16, 4e-3), s=(1400, 16, 3e-3), m=(6000, 64, 2e-3)
+    )
+    ceilings: ClassVar[Mapping[str, float]] = {"xxs": 2.0, "xs": 1.75, "s": 1.5, "m": 1.3}
+    prompts: ClassVar[tuple[str, ...]] = (
+        "import os\nimport sys\n\n",
+        "class Parser:\n    def __init__(self, ",
+        "    for item in ",
+    )
+
+    @classmethod
+    def documents(cls, split: str) -> list[bytes]:
+        """The texts of a split, which a byte 0 will end; a distribution is what this method gives."""
+        return texts.code(split)
 
     def bounds(self) -> dict[str, tuple[float, float]]:
         """Nats a byte that a trained model keeps to; uniform guessing has 5.55, and frequencies alone 3.3."""
-        return {"val_loss": (0.5, {"xs": 2.2, "s": 2.0}[self.size]), "test_loss": (0.5, 2.3)}
+        return dict.fromkeys(("val_loss", "test_loss"), (0.5, self.ceilings[self.size]))
 
     def config(self) -> Any:
         """The `LlamaConfig` of this size."""
@@ -141,7 +120,7 @@ class Corpus(Testbed):
         Raises:
             ValueError: an unknown split, a length out of range, more windows than there are.
         """
-        windows = _windows(split, seq_len)
+        windows = self._windows(split, seq_len)
         if n is None:
             return windows.long()
         check_count("n", n)
@@ -173,7 +152,7 @@ class Corpus(Testbed):
             raise ValueError(f"rank must lie in [0, {world - 1}]; got {rank}")
         if batch_size % world:
             raise ValueError(f"batch_size must be a multiple of world ({world}); got {batch_size}")
-        windows = _windows(split, seq_len)
+        windows = self._windows(split, seq_len)
         if len(windows) < batch_size:
             raise ValueError(
                 f"batch_size must be at most {len(windows)}, the windows there are; got {batch_size}"
@@ -183,10 +162,10 @@ class Corpus(Testbed):
     def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:
         """Next-byte cross-entropy."""
         recipe = self.recipes[self.size]
-        batches = self.batches("train", recipe.batch, recipe.context, seed)
+        windows = self._windows("train", recipe.context)
 
         def loss_at(step: int) -> torch.Tensor:
-            tokens = next(batches).to(device)
+            tokens = windows[_rows(len(windows), recipe.batch, seed, step)].long().to(device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.autocast):
                 loss: torch.Tensor = model(tokens, labels=tokens).loss
             return loss
@@ -195,21 +174,177 @@ class Corpus(Testbed):
         state.pop("lm_head.weight")  # tied to the embedding, and stored once
         return state
 
+    @classmethod
+    def _windows(cls, split: str, seq_len: int) -> torch.Tensor:
+        check_split(split, SPLITS)
+        check_count("seq_len", seq_len, 2)
+        if seq_len > CONTEXT:
+            raise ValueError(f"seq_len must be at most {CONTEXT}; got {seq_len}")
+        text = _text(cls, split)
+        return text[: len(text) // seq_len * seq_len].view(-1, seq_len)
+
     def evaluate(self, model: Any, split: str = "val", *, n: int = 128, seq_len: int = 256) -> float:
         """Mean cross-entropy in nats a byte over `n` windows of a split, the same ones each time."""
         return evaluate(model, self.data(split, seq_len=seq_len, n=n))[0]
 
     def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
-        """Loss and accuracy of the next byte on held-out files; the windows are fixed, whatever the seed."""
-        count = 512 if n is None else n
-        loss, accuracy = evaluate(model, self.data("val", n=count))
+        """Loss and accuracy of the next byte on held-out text; the windows are fixed, whatever the seed.
+
+        There are 512 of them by default, or as many as the split has.
+        """
+        found = {
+            split: evaluate(model, self.data(split, n=min(n or 512, len(self._windows(split, 256)))))
+            for split in ("val", "test", "train")
+        }
+        loss, accuracy = found["val"]
         return {
             "val_loss": loss,
             "val_bits_per_byte": loss / math.log(2),
             "val_accuracy": accuracy,
-            "test_loss": evaluate(model, self.data("test", n=count))[0],
-            "train_loss": evaluate(model, self.data("train", n=count))[0],
+            "test_loss": found["test"][0],
+            "train_loss": found["train"][0],
         }
+
+    @torch.no_grad()
+    def complete(self, prompt: str, *, length: int = 160, temperature: float = 0.7, seed: int = 0) -> str:
+        """What the model writes after `prompt`, until the document ends or `length` bytes are there.
+
+        Args:
+            prompt: at least one byte; what came before it is the end of another document.
+            length: at most; prompt and completion together have at most 1,023 bytes.
+            temperature: of sampling; 0 takes the likeliest byte.
+            seed: of sampling.
+
+        Raises:
+            ValueError: an empty or too long prompt, a length below 1, a temperature that is negative.
+        """
+        tokens = torch.cat([torch.tensor([END]), encode(prompt)])
+        check_count("length", length)
+        if not prompt or len(tokens) + length > CONTEXT:
+            raise ValueError(
+                f"prompt must have 1 to {CONTEXT - 1 - length} bytes (with length={length}); got {len(tokens) - 1}"
+            )
+        if not 0 <= temperature < math.inf:
+            raise ValueError(f"temperature must be finite and at least 0; got {temperature!r}")
+        generator = torch.Generator().manual_seed(seed)
+        found: list[int] = []
+        given, past = tokens[None], None
+        while len(found) < length:
+            output = self.model(given, past_key_values=past, use_cache=True)
+            logits, past = output.logits[0, -1].float(), output.past_key_values
+            if temperature:
+                given = torch.multinomial((logits / temperature).softmax(0), 1, generator=generator)[None]
+            else:
+                given = logits.argmax().view(1, 1)
+            if int(given) == END:
+                break
+            found.append(int(given))
+        return decode(torch.tensor(found, dtype=torch.int64))
+
+    def exhibits(self) -> list[Exhibit]:
+        """A piece of the text, and completions."""
+        sample = decode(self.data("val", n=8)[3]).replace("\0", "\n")
+        shown = [Exhibit("text", "A window of the validation split.", text=sample)]
+        for i, prompt in enumerate(self.prompts):
+            completion = self.complete(prompt, length=240)
+            caption = f"Completion of {prompt!r} at temperature 0.7."
+            shown.append(Exhibit(f"completion-{i + 1}", caption, text=prompt + completion))
+        return shown
+
+
+class CorpusProse(Corpus):
+    """Byte-level Llama language model on the standard library's prose: docstrings, comments and help topics.
+
+    Sizes as in `Corpus`; `xs` has shipped weights. Split by file, without a paragraph that two splits share.
+    """
+
+    name = "corpus-prose"
+    recipes: ClassVar[Mapping[str, CorpusRecipe]] = _recipes(
+        xxs=(900, 16, 6e-3), xs=(900, 16, 4e-3), s=(1400, 16, 3e-3)
+    )
+    ceilings: ClassVar[Mapping[str, float]] = {"xxs": 2.1, "xs": 1.9, "s": 1.8}
+    prompts: ClassVar[tuple[str, ...]] = (
+        "Return a list of ",
+        "The first argument is the ",
+        "This method is called when ",
+    )
+
+    @classmethod
+    def documents(cls, split: str) -> list[bytes]:
+        """One document for each file and help topic."""
+        return texts.prose(split)
+
+
+class CorpusGrammar(Corpus):
+    """Byte-level Llama language model on synthetic languages, whose entropy is known exactly.
+
+    Sizes as in `Corpus`; `xxs` and `xs` have shipped weights. The splits are fresh draws (short documents occur
+    in all of them). The text is the same everywhere, and `surprisal` gives the true -log p of each byte.
+    """
+
+    name = "corpus-grammar"
+    recipes: ClassVar[Mapping[str, CorpusRecipe]] = _recipes(
+        xxs=(1500, 16, 6e-3), xs=(1500, 16, 4e-3), s=(2000, 16, 3e-3)
+    )
+    excesses: ClassVar[Mapping[str, float]] = {"xxs": 0.2, "xs": 0.15, "s": 0.1}
+    prompts: ClassVar[tuple[str, ...]] = ("two old dogs near the sea ", "([{", "#aaaaa", '"bdfg~')
+
+    @classmethod
+    def documents(cls, split: str) -> list[bytes]:
+        """Lines of sentences, brackets, counting and copying."""
+        text: bytes = _drawn(split)[0].tobytes()
+        return text[:-1].split(bytes([END]))
+
+    def bounds(self) -> dict[str, tuple[float, float]]:
+        """Nats a byte above the floor: below 0 only by chance."""
+        return dict.fromkeys(("val_excess", "test_excess"), (-0.005, self.excesses[self.size]))
+
+    def surprisal(self, split: str, *, seq_len: int = 256, n: int | None = None) -> torch.Tensor:
+        """(N, seq_len) float32 nats: -log of the true probability of each byte of `data`, given all before it."""
+        windows = self._windows(split, seq_len)
+        nats = torch.from_numpy(_drawn(split)[1])[: windows.numel()].view(windows.shape).float()
+        return nats if n is None else nats[torch.arange(n) * len(nats) // n]
+
+    def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
+        """Beside what `Corpus` measures: the entropy rate, and the loss above that of the true distribution.
+
+        `excess` counts the bytes after the first end of a document in each window: there a model knows all that
+        the true distribution knows, and the mean difference is an estimate of their relative entropy.
+        """
+        found = {**super().measure(model, n=n, seed=seed), "entropy_rate": grammar.entropy_rate()}
+        for split in ("val", "test"):
+            count = min(n or 512, len(self._windows(split, 256)))
+            tokens = self.data(split, n=count)
+            known = (tokens == END).cumsum(1)[:, :-1] > 0  # predicts the byte after
+            excess = losses(model, tokens) - self.surprisal(split, n=count)[:, 1:]
+            found[f"{split}_excess"] = float(excess[known].double().mean())
+        return found
+
+    def exhibits(self) -> list[Exhibit]:
+        """Text, completions, and the losses beside the floor."""
+        table = [f"{'nats a byte':28s}{self.size:>8s}"]
+        rows = {"entropy rate (exact floor)": "entropy_rate", "loss, whole windows": "val_loss"}
+        rows["loss above the true one"] = "val_excess"
+        table += [f"{label:28s}{self.quality[metric]:8.4f}" for label, metric in rows.items()]
+        return [
+            *super().exhibits(),
+            Exhibit("floor", "The model beside the true floor.", text="\n".join(table)),
+        ]
+
+
+_DRAWN = {"train": 4_000_000, "val": 200_000, "test": 200_000}  # bytes of the synthetic text
+
+
+@functools.cache
+def _drawn(split: str) -> tuple[Any, Any]:
+    return grammar.sample(_DRAWN[split], SPLITS.index(split))
+
+
+@functools.cache
+def _text(distribution: type[Corpus], split: str) -> torch.Tensor:
+    end = bytes([END])
+    joined = end.join([*distribution.documents(split), b""])
+    return torch.from_numpy(np.frombuffer(joined, np.uint8).copy())
 
 
 def new_model(size: str = "xs", seed: int = 0) -> Any:
@@ -218,35 +353,52 @@ def new_model(size: str = "xs", seed: int = 0) -> Any:
 
 
 @torch.no_grad()
-def evaluate(model: Any, tokens: torch.Tensor, batch: int = 32) -> tuple[float, float]:
-    """Mean next-token cross-entropy in nats, and accuracy, over tokens (N, T); the model's mode is kept."""
+def _logits(model: Any, tokens: torch.Tensor, batch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Logits (B, T - 1, V) and the bytes that they predict (B, T - 1), the model's mode kept."""
     training = model.training
     model.eval()
-    loss, hits = 0.0, 0
     device = next(model.parameters()).device
     for part in tokens.split(batch):
         rows = part.to(device)
-        logits = model(rows).logits[:, :-1].float().flatten(0, 1)
-        target = rows[:, 1:].flatten()
-        loss += float(torch.nn.functional.cross_entropy(logits, target, reduction="sum"))
-        hits += int((logits.argmax(1) == target).sum())
+        yield model(rows).logits[:, :-1].float(), rows[:, 1:]
     model.train(training)
+
+
+def losses(model: Any, tokens: torch.Tensor, batch: int = 32) -> torch.Tensor:
+    """(N, T - 1) cross-entropy in nats of each byte after the first, over tokens (N, T)."""
+    rows = [
+        torch.nn.functional.cross_entropy(logits.transpose(1, 2), target, reduction="none").cpu()
+        for logits, target in _logits(model, tokens, batch)
+    ]
+    return torch.cat(rows)
+
+
+def evaluate(model: Any, tokens: torch.Tensor, batch: int = 32) -> tuple[float, float]:
+    """Mean next-token cross-entropy in nats, and accuracy, over tokens (N, T); the model's mode is kept."""
+    loss, hits = 0.0, 0
+    for logits, target in _logits(model, tokens, batch):
+        flat = logits.flatten(0, 1), target.flatten()
+        loss += float(torch.nn.functional.cross_entropy(*flat, reduction="sum"))
+        hits += int((flat[0].argmax(1) == flat[1]).sum())
     count = tokens[:, 1:].numel()
     return loss / count, hits / count
 
 
-def _windows(split: str, seq_len: int) -> torch.Tensor:
-    check_split(split, SPLITS)
-    check_count("seq_len", seq_len, 2)
-    if seq_len > CONTEXT:
-        raise ValueError(f"seq_len must be at most {CONTEXT}; got {seq_len}")
-    text = _text(split)
-    return text[: len(text) // seq_len * seq_len].view(-1, seq_len)
+@functools.lru_cache(maxsize=4)
+def _order(length: int, seed: int, epoch: int) -> torch.Tensor:
+    """The order of an epoch: that which one generator gives when it shuffles once for each epoch."""
+    generator = torch.Generator().manual_seed(seed)
+    for _ in range(epoch):
+        torch.randperm(length, generator=generator)
+    return torch.randperm(length, generator=generator)
+
+
+def _rows(length: int, batch_size: int, seed: int, step: int) -> torch.Tensor:
+    """The windows of batch number `step`, of `length`: it follows from these four numbers alone."""
+    epoch, place = divmod(step, length // batch_size)
+    return _order(length, seed, epoch)[place * batch_size : (place + 1) * batch_size]
 
 
 def _walk(windows: torch.Tensor, batch_size: int, seed: int, rank: int, world: int) -> Iterator[torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    while True:
-        order = torch.randperm(len(windows), generator=generator)
-        for start in range(0, len(order) - batch_size + 1, batch_size):
-            yield windows[order[start + rank : start + batch_size : world]].long()
+    for step in itertools.count():
+        yield windows[_rows(len(windows), batch_size, seed, step)[rank::world]].long()

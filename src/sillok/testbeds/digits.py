@@ -16,7 +16,8 @@ import torch
 from torch.nn import functional as F
 
 from sillok.testbeds import scores
-from sillok.testbeds.base import Recipe, Testbed, check_count, check_split
+from sillok.testbeds.base import Exhibit, Recipe, Testbed, check_count, check_split
+from sillok.testbeds.pictures import grid, unit
 from sillok.testbeds.training import Progress, fresh, optimise
 
 SPLITS = ("train", "val", "test")
@@ -282,3 +283,33 @@ class Digits(Testbed):
         judge = scores.Judge(model, other.images)
         error = scores.predict(model, held.images)[1] - attributes(held.images)
         return {**judge(held.images, held.labels), "attribute_rmse": float(error.square().mean().sqrt())}
+
+    def exhibits(self) -> list[Exhibit]:
+        """Images by class, what augmentation does, strings with their reading, and the images misread."""
+        scale = 64 // self.pixels
+        train = self.data("train")
+        by_class = torch.cat([train.images[train.labels == digit][:12] for digit in range(CLASSES)])
+        drawn = sample("train", self.pixels, n=12, seed=1).images
+        shaken = sample("train", self.pixels, n=12, seed=1, augment=True).images
+        shown = [
+            Exhibit("classes", "Twelve images of each digit.", grid(unit(by_class), 12, scale)),
+            Exhibit(
+                "augmented",
+                "Images (above) and the same augmented (below).",
+                grid(unit(torch.cat([drawn, shaken])), 12, scale),
+            ),
+        ]
+        texts = ["123", "456", "789", "208", "314", "959"]
+        images = strings(texts, self.pixels, seed=1, split="test", augment=True)
+        caption = "Strings of test images, read as " + ", ".join(self.read(images)) + "."
+        shown.append(Exhibit("strings", caption, grid(unit(images), 2, scale)))
+        held = self.data("test")
+        found = scores.predict(self.model, held.images)[0].argmax(1)
+        wrong = (found != held.labels).nonzero()[:, 0]
+        rows = [f"{len(wrong)} of {len(held.labels)} test images misread"]
+        rows += [f"{int(held.labels[i])} as {int(found[i])}" for i in wrong]
+        picture = grid(unit(held.images[wrong]), 8, scale) if len(wrong) else None
+        return [
+            *shown,
+            Exhibit("misread", "Test images that the classifier misreads.", picture, "\n".join(rows)),
+        ]
