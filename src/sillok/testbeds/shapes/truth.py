@@ -89,8 +89,7 @@ def in_view(clips: Clips, points: Array) -> NDArray[np.bool_]:
     grow = (slice(None), slice(None), *(None,) * (points.ndim - 3))
     zoom, centre = clips.camera[..., 2][grow], clips.camera[..., :2][(*grow, slice(None))]
     seen = (points - centre) * zoom[..., None]
-    inside: NDArray[np.bool_] = ((seen >= -1) & (seen < 1)).all(axis=-1)
-    return inside
+    return np.asarray(np.all((seen >= -1) & (seen < 1), axis=-1))
 
 
 def covered(clips: Clips, points: Array, depth: Any) -> NDArray[np.bool_]:
