@@ -76,7 +76,7 @@ def test_recipe_hash_tells_every_field_apart():
 @pytest.mark.parametrize(
     ("name", "size", "words"),
     [
-        ("shape", "s", ["unknown testbed 'shape'", "corpus, ddpm, flow, shapes"]),
+        ("shape", "s", ["unknown testbed 'shape'", "corpus, ddpm, digits, flow, shapes"]),
         ("ddpm", "xxl", ["'xxl'", "xs, s"]),
     ],
 )

@@ -7,21 +7,26 @@ Importing this package imports no framework: a testbed's module is imported when
 from __future__ import annotations
 
 import importlib
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sillok.testbeds.base import Check, Recipe, Testbed
+from sillok.testbeds.base import Check, Exhibit, Recipe, Testbed
 
-__all__ = ["Check", "Recipe", "Testbed", "available", "check", "load", "train"]
+__all__ = ["Check", "Exhibit", "Recipe", "Testbed", "available", "check", "load", "train"]
 
 # name -> (module, class, sizes shipped); they stand here so that listing them imports nothing. A class may
 # have recipes for more sizes, which `train` makes and `load(..., folder=...)` reads.
 _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "shapes": ("sillok.testbeds.shapes", "Shapes", ("xs", "s")),
+    "digits": ("sillok.testbeds.digits", "Digits", ("xs", "s", "m")),
     "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("s",)),
+    "ddpm-digits": ("sillok.testbeds.ddpm", "DDPMDigits", ("s",)),
+    "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ("s",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
+    "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ("s",)),
+    "clips": ("sillok.testbeds.video", "Movers", ("s",)),
+    "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
 }
 
@@ -67,6 +72,9 @@ def train(
 ) -> Any:
     """Train the testbed `name` anew, measure it, write its checkpoint and return it.
 
+    A training that was interrupted goes on where it stopped when the same call is made again: its state lies
+    beside the checkpoint, in a file that ends in `.partial.safetensors`.
+
     Args:
         name: one of `available()`.
         size: one of its sizes.
@@ -86,21 +94,26 @@ def train(
     bed = _new(name, size)
     import torch
 
-    from sillok.testbeds.store import pack, restore, save, unpack
+    from sillok.testbeds.store import pack, partial, restore, save, unpack
     from sillok.testbeds.training import Progress
 
     if device.startswith("cuda") and not torch.cuda.is_available():
         raise ValueError(f"device {device!r} was asked for, and torch sees no CUDA device here")
-    before: dict[str, Any] = {"steps": 0, "seconds": 0.0}
+    before: dict[str, Any] = {"steps": 0, "seconds": 0.0, "sha256": ""}
     if start is None:
         model = bed.build(seed).to(device)
     else:
         restore(bed, start)
         before, model = bed.facts, bed.model.requires_grad_(True).to(device)
-    progress = Progress(minutes=minutes, steps=steps, report=report)
-    began = time.perf_counter()
+    progress = Progress(
+        minutes=minutes,
+        steps=steps,
+        report=report,
+        keep=partial(bed, out),
+        identity=f"{bed.recipe.hash}/{seed}/{steps}/{before['sha256']}",
+    )
     blob = pack(bed.fit(model, progress, device=device, seed=seed + before["steps"]))
-    seconds = time.perf_counter() - began
+    seconds = progress.log[-1]["seconds"]
     for row in progress.log:
         row["step"] += before["steps"]
         row["seconds"] = round(row["seconds"] + before["seconds"], 2)
@@ -117,8 +130,9 @@ def train(
     # what is measured is what will be loaded: the weights after their way through half precision
     unpack(blob, model)
     bed.use(model.to("cpu"))
-    bed.quality = bed.measure(model, n=samples)
+    bed.quality = bed.measure(bed.model, n=samples)
     save(bed, blob, {**bed.facts, "quality": bed.quality, "log": bed.log}, out)
+    partial(bed, out).unlink(missing_ok=True)
     return bed
 
 

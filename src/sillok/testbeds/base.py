@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+    from numpy.typing import NDArray
 
     from sillok.testbeds.training import Progress
 
@@ -34,12 +36,23 @@ class Recipe:
     lr: float
     weight_decay: float = 0.01
     ema: float = 0.0
+    optimizer: str = "adamw"  # or "muon"
 
     @property
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of the recipe's canonical JSON."""
         text = json.dumps({"kind": type(self).__name__, **asdict(self)}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Exhibit:
+    """Something that a testbed's page shows: a picture (H, W, 3) in 8 bits, or a block of text, or both."""
+
+    name: str
+    caption: str
+    image: NDArray[np.uint8] | None = None
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,6 +136,10 @@ class Testbed(ABC):
     @abstractmethod
     def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
         """Quality on held-out data; fewer samples `n` cost less and err more, None is the full measure."""
+
+    def exhibits(self) -> list[Exhibit]:
+        """What this testbed's page shows beside its loss curve and its figures."""
+        return []
 
     def use(self, model: Any) -> None:
         """Adopt `model` as this testbed's own, in evaluation mode and without gradients."""

@@ -1,17 +1,19 @@
-"""A class-conditional diffusion model on shapes: Diffusers' `UNet2DModel`, predicting noise."""
+"""Conditional diffusion models that predict noise: Diffusers' UNets, on shapes and on digits."""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from diffusers import DDIMScheduler, DDPMScheduler, UNet2DModel
+from diffusers import DDIMScheduler, DDPMScheduler, UNet2DConditionModel, UNet2DModel
 
-from sillok.testbeds import shapes
+from sillok.testbeds import digits, shapes
 from sillok.testbeds.base import Recipe
-from sillok.testbeds.generator import ShapesGenerator
+from sillok.testbeds.captions import WIDTH, CaptionConditional, Captioned, new_encoder
+from sillok.testbeds.generator import ClassConditional, DigitsGenerator, Generator, ShapesGenerator
 from sillok.testbeds.training import Progress, fresh, optimise
 
 
@@ -31,54 +33,12 @@ class DDPMRecipe(Recipe):
     autocast: bool = False  # the first steps of sampling cannot bear bfloat16's error
     turn: float = shapes.FULL_TURN
     data: int = shapes.VERSION
+    optimizer: str = "muon"
+    ema: float = 0.999
 
 
-class DDPM(ShapesGenerator):
-    """Noise-predicting UNet on RGB shapes, conditioned on 16 classes, with a null class for guidance.
-
-    Sizes: `xs` is 16 pixels, `s` is 32. `model(x, timestep, class_labels=labels).sample` predicts the noise;
-    class `null` (16) is the unconditional branch. Nothing is clipped, in training or by the schedulers.
-    """
-
-    name = "ddpm"
-    floor = 0.9
-    recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
-        "xs": DDPMRecipe(
-            pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=2e-3, ema=0.998
-        ),
-        "s": DDPMRecipe(
-            pixels=32,
-            channels=(16, 32, 64, 80),
-            attention=(2, 3),
-            turn=0.6,
-            steps=4200,
-            batch=48,
-            lr=2e-3,
-            ema=0.998,
-        ),
-    }
-
-    def build(self, seed: int = 0) -> Any:
-        """A `UNet2DModel` with fresh weights."""
-        recipe = self.recipes[self.size]
-        levels = range(len(recipe.channels))
-        with_attention = [level in recipe.attention for level in levels]
-
-        def model() -> Any:
-            return UNet2DModel(
-                sample_size=recipe.pixels,
-                in_channels=3,
-                out_channels=3,
-                layers_per_block=recipe.layers,
-                block_out_channels=recipe.channels,
-                down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in with_attention),
-                up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(with_attention)),
-                norm_num_groups=recipe.groups,
-                attention_head_dim=recipe.head,
-                num_class_embeds=shapes.CLASSES + 1,
-            )
-
-        return fresh(model, seed)
+class NoisePrediction(Generator):
+    """What all of them share: the scheduler and the loss."""
 
     def scheduler(self, kind: Any = DDIMScheduler) -> Any:
         """A scheduler of this model: scaled-linear betas, noise prediction, no clipping, trailing steps.
@@ -86,7 +46,7 @@ class DDPM(ShapesGenerator):
         Args:
             kind: any Diffusers scheduler class that takes the same configuration.
         """
-        recipe = self.recipes[self.size]
+        recipe: Any = self.recipe
         base = DDPMScheduler(
             num_train_timesteps=recipe.timesteps,
             beta_start=recipe.beta[0],
@@ -98,29 +58,144 @@ class DDPM(ShapesGenerator):
         )
         return kind.from_config(base.config)
 
-    def predict(self, model: Any, x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """The noise that the network sees in x."""
-        noise: torch.Tensor = model(x, t, class_labels=labels).sample
-        return noise
+    @abstractmethod
+    def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """The predicted noise of what `build` made, in training."""
 
     def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:
-        """Squared error of the predicted noise at uniform timesteps, labels dropped now and then.
+        """Squared error of the predicted noise at uniform timesteps, conditions dropped now and then.
 
         An error is weighted by 1 / alpha_bar, which makes it that of the velocity (Salimans and Ho 2022,
         section 4): in the plain mean the noisiest steps weigh nothing, and sampling multiplies their errors
         by up to 1 / sqrt(alpha_bar).
         """
-        recipe = self.recipes[self.size]
-        generator = torch.Generator().manual_seed(seed)
+        recipe: Any = self.recipe
         scheduler = self.scheduler(DDPMScheduler)
 
         def loss_at(step: int) -> torch.Tensor:
-            images, labels, noise = self.batch_for_step(step, seed, recipe.batch, generator)
+            images, condition, noise, generator = self.batch_for_step(seed, step, recipe.batch)
             times = torch.randint(0, recipe.timesteps, (recipe.batch,), generator=generator)
             noisy = scheduler.add_noise(images, noise, times)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.autocast):
-                predicted = model(noisy.to(device), times.to(device), class_labels=labels.to(device)).sample
+                predicted = self.forward(model, noisy.to(device), times.to(device), condition.to(device))
             error = (predicted.float() - noise.to(device)).square().mean((1, 2, 3))
             return (error / scheduler.alphas_cumprod[times].to(device)).mean()
 
         return optimise(model, loss_at, recipe, progress)
+
+
+def unet(recipe: DDPMRecipe, channels: int, classes: int) -> Any:
+    """A `UNet2DModel` for images of so many channels, with a class embedding."""
+    with_attention = [level in recipe.attention for level in range(len(recipe.channels))]
+    return UNet2DModel(
+        sample_size=recipe.pixels,
+        in_channels=channels,
+        out_channels=channels,
+        layers_per_block=recipe.layers,
+        block_out_channels=recipe.channels,
+        down_block_types=tuple("AttnDownBlock2D" if a else "DownBlock2D" for a in with_attention),
+        up_block_types=tuple("AttnUpBlock2D" if a else "UpBlock2D" for a in reversed(with_attention)),
+        norm_num_groups=recipe.groups,
+        attention_head_dim=recipe.head,
+        num_class_embeds=classes,
+    )
+
+
+class _ClassUNet(NoisePrediction, ClassConditional):
+    """A UNet with a class embedding, whose last class is the null condition."""
+
+    def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
+        """The predicted noise."""
+        noise: torch.Tensor = model(x, t, class_labels=condition).sample
+        return noise
+
+    predict = forward
+
+
+class DDPM(_ClassUNet, ShapesGenerator):
+    """Noise-predicting UNet on RGB shapes, conditioned on 16 classes, with a null class for guidance.
+
+    Sizes: `xs` is 16 pixels, `s` is 32. `model(x, timestep, class_labels=labels).sample` predicts the noise;
+    class `null` (16) is the unconditional branch. Nothing is clipped, in training or by the schedulers.
+    """
+
+    name = "ddpm"
+    recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
+        "xs": DDPMRecipe(pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=1e-2),
+        "s": DDPMRecipe(
+            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=3400, batch=48, lr=1e-2
+        ),
+    }
+
+    def build(self, seed: int = 0) -> Any:
+        """A `UNet2DModel` with fresh weights."""
+        return fresh(lambda: unet(self.recipes[self.size], 3, self.classes + 1), seed)
+
+
+class DDPMDigits(_ClassUNet, DigitsGenerator):
+    """Noise-predicting UNet on handwritten digits, conditioned on 10 classes, with a null class for guidance.
+
+    Size `s`: 16 pixels, one channel. `model(x, timestep, class_labels=labels).sample` predicts the noise;
+    class `null` (10) is the unconditional branch.
+    """
+
+    name = "ddpm-digits"
+    recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
+        "s": DDPMRecipe(
+            pixels=16,
+            channels=(24, 48, 64),
+            attention=(1, 2),
+            steps=3000,
+            batch=64,
+            lr=4e-3,
+            data=digits.VERSION,
+        ),
+    }
+
+    def build(self, seed: int = 0) -> Any:
+        """A `UNet2DModel` with fresh weights."""
+        return fresh(lambda: unet(self.recipes[self.size], 1, self.classes + 1), seed)
+
+
+class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
+    """Noise-predicting UNet on RGB shapes with captions, in the manner of Stable Diffusion.
+
+    Size `s`: 32 pixels. `model` is a `UNet2DConditionModel` that looks at a caption by cross-attention,
+    `text_encoder` a `CLIPTextModel`, `tokenizer` its tokenizer; the empty caption is the unconditional branch.
+    """
+
+    name = "ddpm-captions"
+    recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
+        "s": DDPMRecipe(
+            pixels=32,
+            channels=(16, 32, 64, 64),
+            attention=(2,),
+            turn=0.6,
+            steps=3600,
+            batch=48,
+            lr=4e-3,
+            head=4,
+        ),
+    }
+
+    def build(self, seed: int = 0) -> Any:
+        """A `Captioned` model: `UNet2DConditionModel` and `CLIPTextModel`, with fresh weights."""
+        recipe = self.recipes[self.size]
+        across = [level in recipe.attention for level in range(len(recipe.channels))]
+
+        def model() -> Any:
+            denoiser = UNet2DConditionModel(
+                sample_size=recipe.pixels,
+                in_channels=3,
+                out_channels=3,
+                layers_per_block=recipe.layers,
+                block_out_channels=recipe.channels,
+                down_block_types=tuple("CrossAttnDownBlock2D" if a else "DownBlock2D" for a in across),
+                up_block_types=tuple("CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(across)),
+                norm_num_groups=recipe.groups,
+                cross_attention_dim=WIDTH,
+                attention_head_dim=recipe.head,  # the number of heads, by Diffusers' old name for it
+            )
+            return Captioned(denoiser, new_encoder())
+
+        return fresh(model, seed)

@@ -1,4 +1,4 @@
-"""How generated shapes stand beside real ones: accuracy, Fréchet distance, precision, recall, saturation."""
+"""How generated images stand beside real ones: accuracy, Fréchet distance, precision, recall, saturation."""
 
 from __future__ import annotations
 
@@ -14,20 +14,36 @@ from torch import nn
 Doubles = NDArray[np.float64]
 
 
-class ShapesClassifier(nn.Module):
-    """A small convolutional network: class of a shapes image, attributes of its scene, and features of both.
+class Classifier(nn.Module):
+    """A small convolutional network: class of an image, attributes of what it shows, and features of both.
 
     Args:
-        pixels: width of the images, a multiple of 8.
-        channels: of its three stages, each of which halves the width.
+        pixels: width of the images, a multiple of two to the number of stages.
+        channels: of its stages, each a multiple of 8; each stage halves the width.
         features: length of the feature vector.
+        colours: channels of the images.
+        classes: how many there are.
+        attributes: how many numbers are regressed beside the class; 0 for none.
     """
 
-    def __init__(self, pixels: int, channels: tuple[int, ...] = (24, 48, 96), features: int = 64) -> None:
+    def __init__(
+        self,
+        pixels: int,
+        channels: tuple[int, ...] = (24, 48, 96),
+        features: int = 64,
+        *,
+        colours: int = 3,
+        classes: int = 16,
+        attributes: int = 12,
+    ) -> None:
         super().__init__()
-        widths = (3, *channels)
+        if pixels % 2 ** len(channels) or any(width % 8 for width in channels):
+            raise ValueError(
+                f"pixels must be a multiple of {2 ** len(channels)} for {len(channels)} stages, and channels "
+                f"multiples of 8; got {pixels} and {channels}"
+            )
         stages: list[nn.Module] = []
-        for before, after in pairwise(widths):
+        for before, after in pairwise((colours, *channels)):
             stages += [
                 nn.Conv2d(before, after, 3, padding=1),
                 nn.GroupNorm(after // 8, after),
@@ -37,28 +53,33 @@ class ShapesClassifier(nn.Module):
         self.stages = nn.Sequential(*stages)
         grid = pixels // 2 ** len(channels)
         self.project = nn.Linear(channels[-1] * grid * grid, features)
-        self.classes = nn.Linear(features, 16)
-        self.attributes = nn.Linear(features, 12)
+        self.classes = nn.Linear(features, classes)
+        self.attributes = nn.Linear(features, attributes) if attributes else None
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """(N, features) for images (N, 3, H, W) in [-1, 1]."""
+        """(N, features) for images (N, colours, H, W) in [-1, 1]."""
         return nn.functional.silu(self.project(self.stages(images).flatten(1)))
 
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Class logits (N, 16) and attributes (N, 12)."""
-        features = self.features(images)
+    def heads(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Class logits (N, classes) and attributes (N, attributes) of features."""
+        if self.attributes is None:
+            return self.classes(features), features.new_zeros((len(features), 0))
         return self.classes(features), self.attributes(features)
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Class logits (N, classes) and attributes (N, attributes)."""
+        return self.heads(self.features(images))
 
 
 @torch.no_grad()
 def predict(
-    model: Any, images: torch.Tensor, batch: int = 256
+    model: Classifier, images: torch.Tensor, batch: int = 256
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Logits, attributes and features of images (N, 3, H, W), a batch at a time."""
+    """Logits, attributes and features of images (N, C, H, W), a batch at a time."""
     rows = []
     for part in images.split(batch):
         features = model.features(part.float())
-        rows.append((model.classes(features), model.attributes(features), features))
+        rows.append((*model.heads(features), features))
     logits, attributes, features = (torch.cat(column) for column in zip(*rows, strict=True))
     return logits, attributes, features
 
@@ -137,58 +158,70 @@ def saturation(images: torch.Tensor) -> torch.Tensor:
     return ((high - low) / high.clamp_min(1e-6)).flatten(1).mean(1)
 
 
-def _shapes(size: str) -> Any:
-    from sillok.testbeds import load  # the package imports no framework, and this module does
-
-    return load("shapes", size)
-
-
 class Judge:
     """Scores of generated images against one reference set of real images.
 
     Args:
-        model: a trained `ShapesClassifier`, such as `load("shapes").model`.
-        reference: real images (N, 3, H, W) in [-1, 1].
+        model: a trained `Classifier`, such as `load("shapes").model` or `load("digits").model`.
+        reference: real images (N, C, H, W) in [-1, 1].
     """
 
-    def __init__(self, model: Any, reference: torch.Tensor) -> None:
+    def __init__(self, model: Classifier, reference: torch.Tensor) -> None:
         self.model = model
         self.features = predict(model, reference)[2].numpy()
-        self.saturation = float(saturation(reference).mean())
+        self.saturation = float(saturation(reference).mean()) if reference.shape[1] == 3 else None
 
     @classmethod
-    def of(cls, size: str = "s", n: int = 2048, reference: torch.Tensor | None = None) -> Judge:
-        """The judge with the shipped classifier of `size`.
+    def of(
+        cls,
+        size: str = "s",
+        n: int | None = None,
+        reference: torch.Tensor | None = None,
+        *,
+        testbed: str = "shapes",
+    ) -> Judge:
+        """The judge with the shipped classifier of a testbed.
 
         Args:
-            size: of the shapes testbed.
-            n: images of its validation split that serve as reference.
-            reference: other real images (N, 3, H, W), instead of those.
+            size: of that testbed.
+            n: images of its validation split that serve as reference; what `data` gives without n by default.
+            reference: other real images (N, C, H, W), instead of those.
+            testbed: one whose model is a `Classifier`: "shapes" or "digits".
+
+        Raises:
+            ValueError: a testbed whose model is no classifier.
         """
-        shapes = _shapes(size)
-        return cls(shapes.model, shapes.data("val", n=n).images if reference is None else reference)
+        from sillok.testbeds import load  # the package imports no framework, and this module does
+
+        bed = load(testbed, size)
+        if not isinstance(bed.model, Classifier):
+            raise ValueError(f"testbed must have a classifier as its model, as shapes has; got {testbed!r}")
+        if reference is None:
+            reference = (bed.data("val") if n is None else bed.data("val", n=n)).images
+        return cls(bed.model, reference)
 
     def __call__(self, images: torch.Tensor, labels: torch.Tensor) -> dict[str, float]:
-        """Scores of images (M, 3, H, W) that should show the classes `labels` (M,).
+        """Scores of images (M, C, H, W) that should show the classes `labels` (M,).
 
         Returns:
-            `accuracy`, `frechet`, `precision`, `recall`, `saturation`, `saturation_gap` (to the real images),
-            and `outside`, the share of values beyond [-1, 1]; the classifier sees those clipped. At most M
-            reference images serve for precision and recall, all of them for the Fréchet distance.
+            `accuracy`, `frechet`, `precision`, `recall`, and `outside`, the share of values beyond [-1, 1];
+            the classifier sees those clipped. Of RGB images also `saturation` and `saturation_gap` (to the
+            real images). At most M reference images serve for precision and recall, all of them for the
+            Fréchet distance.
         """
         logits, _, features = predict(self.model, images.clamp(-1, 1))
         found = features.numpy()
         precision, recall = precision_recall(self.features[: len(found)], found)
-        level = float(saturation(images).mean())
-        return {
+        scores = {
             "accuracy": float((logits.argmax(1) == labels).double().mean()),
             "frechet": frechet_distance(self.features, found),
             "precision": precision,
             "recall": recall,
-            "saturation": level,
-            "saturation_gap": level - self.saturation,
-            "outside": float((images.abs() > 1).double().mean()),
         }
+        if self.saturation is not None:
+            level = float(saturation(images).mean())
+            scores |= {"saturation": level, "saturation_gap": level - self.saturation}
+        return {**scores, "outside": float((images.abs() > 1).double().mean())}
 
 
 def measure_generator(
@@ -198,10 +231,10 @@ def measure_generator(
     real_labels: torch.Tensor,
     guidances: tuple[float, ...] = (1.0, 2.0, 4.0),
 ) -> dict[str, float]:
-    """Scores of a class-conditional generator of shapes at several guidance scales.
+    """Scores of a class-conditional generator at several guidance scales.
 
     Args:
-        draw: gives images (n, 3, H, W) for labels (n,) and a guidance scale.
+        draw: gives images (n, C, H, W) for labels (n,) and a guidance scale.
         judge: of at least n reference images; no more than n of them are used.
         real, real_labels: n held-out real images and their classes.
 
@@ -210,14 +243,12 @@ def measure_generator(
         over the scales; and `frechet_real`, `recall_real`: the figures that a perfect generator would show.
     """
     n = len(real)
-    labels = torch.arange(n) % 16
+    labels = torch.arange(n) % judge.model.classes.out_features
     judge.features = judge.features[:n]
     truth = judge(real, real_labels)
-    found = {
-        "frechet_real": truth["frechet"],
-        "recall_real": truth["recall"],
-        "saturation_real": judge.saturation,
-    }
+    found = {"frechet_real": truth["frechet"], "recall_real": truth["recall"]}
+    if judge.saturation is not None:
+        found["saturation_real"] = judge.saturation
     for guidance in guidances:
         for metric, value in judge(draw(labels, guidance), labels).items():
             found[f"{metric}@{guidance:g}"] = value

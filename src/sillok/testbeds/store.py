@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,22 @@ def paths(bed: Testbed, folder: Path | str | None = None) -> tuple[Path, Path]:
     stem = f"{bed.name}-{bed.size}"
     base = CHECKPOINTS if folder is None else Path(folder)
     return base / f"{stem}.safetensors", base / f"{stem}.json"
+
+
+def partial(bed: Testbed, folder: Path | str | None = None) -> Path:
+    """The file that keeps the state of a training on its way, in a folder that is made if need be.
+
+    Raises:
+        ValueError: the folder cannot be made or written (found before the training, not after it).
+    """
+    weights = paths(bed, folder)[0]
+    try:
+        weights.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=weights.parent):
+            pass
+    except OSError as error:
+        raise ValueError(f"cannot write the checkpoint to {weights.parent}: {error.strerror}") from error
+    return weights.with_suffix(".partial.safetensors")
 
 
 def pack(state: dict[str, torch.Tensor]) -> bytes:
@@ -86,7 +103,7 @@ def restore(bed: Testbed, folder: Path | str | None = None) -> None:
             were trained by another recipe than this version's.
     """
     weights, sidecar = paths(bed, folder)
-    rebuild = f"rebuild it with: python -m sillok.testbeds train {bed.name} --size {bed.size}"
+    rebuild = f"rebuild it with: sillok testbed train {bed.name} --size {bed.size}"
     try:
         blob = weights.read_bytes()
         record = json.loads(sidecar.read_text(encoding="utf-8"))

@@ -108,12 +108,12 @@ class Shapes(Testbed):
         return {"accuracy": (0.97, 1.0), "saturation": (0.15, 0.6)}
 
     def build(self, seed: int = 0) -> Any:
-        """A `ShapesClassifier` with fresh weights."""
-        from sillok.testbeds.scores import ShapesClassifier
+        """A `Classifier` with fresh weights."""
+        from sillok.testbeds.scores import Classifier
         from sillok.testbeds.training import fresh
 
         recipe = self.recipes[self.size]
-        return fresh(lambda: ShapesClassifier(recipe.pixels, recipe.channels, recipe.features), seed)
+        return fresh(lambda: Classifier(recipe.pixels, recipe.channels, recipe.features), seed)
 
     def data(self, split: str, *, n: int = 1024, seed: int = 0, labels: Any = None) -> ShapesData:
         """`n` images of a split (train, val or test); see `sample_scenes`."""
@@ -124,16 +124,15 @@ class Shapes(Testbed):
         import torch
         from torch.nn import functional as F
 
-        from sillok.testbeds.training import optimise
+        from sillok.testbeds.training import at_step, optimise
 
         recipe = self.recipes[self.size]
-        generator = torch.Generator().manual_seed(seed)
 
         def loss_at(step: int) -> torch.Tensor:
             scenes = sample_scenes(recipe.batch, seed * 1_000_003 + step, split="train")
             batch = tensors(scenes, recipe.pixels)
             # a little noise, since the judge will see images that a model made
-            noise = recipe.noise * torch.randn(batch.images.shape, generator=generator)
+            noise = recipe.noise * torch.randn(batch.images.shape, generator=at_step(seed, step))
             logits, attribute = model((batch.images + noise).to(device))
             target = torch.from_numpy(attributes(scenes)).to(device)
             return F.cross_entropy(logits, batch.labels.to(device)) + F.mse_loss(attribute, target)
