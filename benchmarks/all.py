@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    for name in ("startup", "reading", "runs", "engine", "search"):
+    for name in ("startup", "reading", "runs", "engine", "search", "shapes"):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
 

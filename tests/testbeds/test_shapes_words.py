@@ -98,6 +98,21 @@ def test_bounces_are_told():
     assert both(wall)[1].endswith("움직이다가 바닥에 부딪혀 튕겨 나온다")
 
 
+def test_what_is_pushed_stood_still_before():
+    clips = staged(
+        [("cross", "red"), ("circle", "blue")], [(-0.5, 0), (0.5, 0.1)], [(0.1, 0), (0, 0)], [0, 0]
+    )
+    events = np.zeros(1, clips.events.dtype)
+    events["kind"], events["object"], events["other"], events["frame"] = "object", 0, 1, 4
+    clips.position[0, 5:, 1, 0] += np.arange(3) * 0.1
+    assert both(dataclasses.replace(clips, events=events)) == (
+        "a red cross moves right and bounces off the blue circle, "
+        "and a blue circle stands still until the red cross hits it",
+        "빨간 십자가가 오른쪽으로 움직이다가 파란 원에 부딪혀 튕겨 나오고, "
+        "파란 원이 가만히 있다가 빨간 십자가에 부딪혀 밀려난다",
+    )
+
+
 @given(st.integers(0, 4), st.sampled_from([Laws(), Laws(collide=True), Laws(gravity=(0, 0.004))]))
 @settings(max_examples=8, deadline=None)
 def test_every_subject_has_its_particle(seed, laws):

@@ -70,7 +70,7 @@ def hsv_to_rgb(hsv: NDArray[Any]) -> Floats:
     """Colours (..., 3) from hue, saturation and value to red, green and blue, all in [0, 1]."""
     hue, saturation, value = hsv[..., :1], hsv[..., 1:2], hsv[..., 2:]
     phase = (np.array([5.0, 3.0, 1.0], np.float32) + 6 * hue) % 6
-    return (value - value * saturation * np.clip(np.minimum(phase, 4 - phase), 0, 1)).astype(np.float32)
+    return np.asarray(value - value * saturation * np.clip(np.minimum(phase, 4 - phase), 0, 1), np.float32)
 
 
 def sample_scenes(
