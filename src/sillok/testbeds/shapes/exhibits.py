@@ -57,7 +57,7 @@ def _clips() -> list[Exhibit]:
             film(images[0], _one(tracks)),
         ),
         Exhibit("Instance masks", "The same frames.", grid(_INKS[masks[0, ::_SHOWN]], 8, 3)),
-        Exhibit("Depth", "Near is bright.", grid(1 - 0.9 * depth[0, ::_SHOWN], 8, 3)),
+        Exhibit("Depth", "Near is bright; the background lies at 1.", grid(1 - 0.9 * depth[0, ::_SHOWN], 8, 3)),
         Exhibit(
             "Optical flow",
             "Hue is direction and saturation is speed, up to 4 pixels a frame; the last cell is the key.",
