@@ -57,5 +57,6 @@ def test_clips_and_scenes_in_space_are_those_of_version_1():
         spaces.world_to_camera[:, -1, :3, 3].ravel(),
         [1.43416059411e-16, 0.272378853951, 5.69757037684, -3.03201736692e-18, 0.256229007237, 5.66835718049],
         rtol=1e-9,
+        atol=1e-12,
     )
     np.testing.assert_allclose(views.image.mean((0, 1, 2, 3)), [0.557927, 0.529754, 0.500929], atol=1e-4)

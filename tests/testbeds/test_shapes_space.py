@@ -293,6 +293,9 @@ def test_flow_and_tracks_agree_with_each_other_and_with_the_views(options):
             if tracks.visible[i, p, t]:
                 assert around[0] == tracks.instance[i, p]
     assert checked > 250
+    xy, z = shapes.project(spaces, tracks.xyz.swapaxes(1, 2), PIXELS)
+    assert np.array_equal(xy.swapaxes(1, 2), tracks.xy)
+    assert np.array_equal(z.swapaxes(1, 2), tracks.depth)
     # the flow of a pixel's centre is how a track through it goes on
     for i, t in np.ndindex(3, 3):
         row, col = np.argwhere(views.surface[i, t] >= 0)[:: PIXELS * 3].T
@@ -340,6 +343,7 @@ def test_occluded_flow_is_found():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda s: shapes.sample_spaces(1, objects=3), "objects must be two integers with 1 <= low <= high"),
         (lambda s: shapes.sample_spaces(0), "n must be an integer of at least 1; got 0"),
         (lambda s: shapes.sample_spaces(1, 0), "frames must be an integer of at least 1; got 0"),
         (lambda s: shapes.sample_spaces(1, split="dev"), "split must be one of train, val, test; got 'dev'"),

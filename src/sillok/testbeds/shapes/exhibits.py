@@ -12,12 +12,12 @@ from sillok.testbeds.base import Exhibit
 from sillok.testbeds.pictures import grid
 from sillok.testbeds.shapes.clips import FAULTS, render_clips
 from sillok.testbeds.shapes.motion import Laws
-from sillok.testbeds.shapes.questions import questions
+from sillok.testbeds.shapes.quiz import questions
 from sillok.testbeds.shapes.raycast import render_spaces
 from sillok.testbeds.shapes.sampling import sample_clips
 from sillok.testbeds.shapes.scenes import CLASSES, hsv_to_rgb, render, sample_scenes
 from sillok.testbeds.shapes.space import sample_spaces
-from sillok.testbeds.shapes.space_truth import space_flow, space_tracks
+from sillok.testbeds.shapes.space_truth import SpaceTracks, space_flow, space_tracks
 from sillok.testbeds.shapes.truth import Tracks, depth_maps, optical_flow, sample_tracks
 from sillok.testbeds.shapes.words import clip_captions
 
@@ -57,7 +57,9 @@ def _clips() -> list[Exhibit]:
             film(images[0], _one(tracks)),
         ),
         Exhibit("Instance masks", "The same frames.", grid(_INKS[masks[0, ::_SHOWN]], 8, 3)),
-        Exhibit("Depth", "Near is bright; the background lies at 1.", grid(1 - 0.9 * depth[0, ::_SHOWN], 8, 3)),
+        Exhibit(
+            "Depth", "Near is bright; the background lies at 1.", grid(1 - 0.9 * depth[0, ::_SHOWN], 8, 3)
+        ),
         Exhibit(
             "Optical flow",
             "Hue is direction and saturation is speed, up to 4 pixels a frame; the last cell is the key.",
@@ -138,7 +140,7 @@ def _grey(values: Any) -> Any:
     return np.repeat(values[..., None], 3, -1)
 
 
-def _one(tracks: Tracks) -> Tracks:
+def _one(tracks: Tracks | SpaceTracks) -> Tracks:
     return Tracks(tracks.xy[0], tracks.visible[0], tracks.instance[0])
 
 

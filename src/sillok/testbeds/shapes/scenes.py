@@ -141,6 +141,13 @@ def check_pixels(pixels: int) -> None:
         raise ValueError(f"pixels must be an integer from 16 to 128; got {pixels!r}")
 
 
+def check_objects(objects: tuple[int, int], most: int) -> None:
+    """Raise ValueError when `objects` is no pair of integers, fewest and most, from 1 to `most`."""
+    good = isinstance(objects, tuple) and len(objects) == 2 and all(type(value) is int for value in objects)
+    if not good or not 1 <= objects[0] <= objects[1] <= most:
+        raise ValueError(f"objects must be two integers with 1 <= low <= high <= {most}; got {objects!r}")
+
+
 def render(scenes: Scenes, pixels: int = 32) -> tuple[Floats, NDArray[np.uint8]]:
     """Paint scenes.
 
