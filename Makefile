@@ -55,9 +55,10 @@ lint: $(VENV)/test.stamp
 docs: $(VENV)/test.stamp pages
 	$(BIN)/mkdocs build --strict
 
-# The papers' pages, made anew from the cards and the shipped results.
+# The papers' and the testbeds' pages, made anew from the cards, the shipped results and the checkpoints.
 pages: $(VENV)/run.stamp
 	$(BIN)/python -m sillok.verify.pages docs/papers examples
+	$(BIN)/python -m sillok.testbeds.pages docs/testbeds
 
 bench: $(VENV)/test.stamp
 	$(BIN)/python benchmarks/all.py

@@ -10,7 +10,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    for name in ("startup", "reading", "runs", "engine", "search", "shapes"):
+    for name in ("startup", "reading", "runs", "engine", "testbeds", "shapes", "search"):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
 

@@ -8,12 +8,10 @@ import json
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from sillok import testbeds
-from sillok.testbeds import __main__ as command
 from sillok.testbeds.base import CHECKPOINTS, Check
 
 EVERY = [(name, size) for name, sizes in testbeds.available().items() for size in sizes]
@@ -43,7 +41,11 @@ def test_registry_agrees_with_the_classes(name):
     cls = getattr(importlib.import_module(module), attribute)
     assert cls.name == name
     assert set(sizes) <= set(cls.recipes)
-    assert {path.stem for path in CHECKPOINTS.glob(f"{name}-*.safetensors")} == {f"{name}-{s}" for s in sizes}
+
+
+def test_what_is_shipped_is_what_is_registered():
+    assert {path.stem for path in CHECKPOINTS.glob("*.safetensors")} == {f"{n}-{s}" for n, s in EVERY}
+    assert {path.stem for path in CHECKPOINTS.glob("*.json")} == {f"{n}-{s}" for n, s in EVERY}
 
 
 @pytest.mark.parametrize(("name", "size"), EVERY)
@@ -51,9 +53,9 @@ def test_every_testbed_loads_with_all_its_parts(name, size):
     bed = testbeds.load(name, size)
     assert (bed.name, bed.size) == (name, size)
     assert not bed.model.training
-    assert all(p.dtype.itemsize == 4 and not p.requires_grad for p in bed.model.parameters())
+    assert all(p.dtype.itemsize == 4 and not p.requires_grad for p in bed.whole.parameters())
     assert bed.log[-1]["loss"] < bed.log[0]["loss"]
-    assert bed.facts["parameters"] == sum(p.numel() for p in bed.model.parameters())
+    assert bed.facts["parameters"] == sum(p.numel() for p in bed.whole.parameters())
     assert Check(bed.quality, bed.quality, bed.bounds()).failures == []
     assert f"{name}-{size}" in bed.describe()
     with pytest.raises(dataclasses.FrozenInstanceError):
@@ -139,9 +141,7 @@ def test_foreign_weights_are_refused(folder, monkeypatch):
 
 
 def test_a_missing_checkpoint_names_the_command(tmp_path):
-    with pytest.raises(
-        ValueError, match=r"missing; rebuild it with: python -m sillok\.testbeds train shapes --size xs"
-    ):
+    with pytest.raises(ValueError, match=r"missing; rebuild it with: sillok testbed train shapes --size xs"):
         testbeds.load("shapes", "xs", folder=tmp_path)
 
 
@@ -172,18 +172,34 @@ def test_check_reports_a_broken_bound():
     assert [line.split()[0] for line in check.failures] == ["accuracy", "recall"]
 
 
-def test_command_line(tmp_path, capsys):
-    assert command.main(["list"]) == 0
-    assert "shapes   xs s" in capsys.readouterr().out
-    assert (
-        command.main(
-            ["train", "shapes", "--size", "xs", "--steps", "2", "--samples", "16", "--out", str(tmp_path)]
-        )
-        == 0
-    )
-    assert "step 2/2" in capsys.readouterr().out
-    assert {path.name for path in Path(tmp_path).iterdir()} == {"shapes-xs.safetensors", "shapes-xs.json"}
-    assert command.main(["check", "shapes", "--size", "xs", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["ok"] is True
-    assert command.main(["check", "nothing"]) == 1
-    assert capsys.readouterr().err.startswith("error: unknown testbed 'nothing'")
+def test_the_catalogue_needs_no_framework_and_tells_what_is_shipped():
+    code = "import sys, sillok.testbeds as t; print(len(t.catalogue()), 'torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [str(len(EVERY) + 1), "False"]
+    rows = testbeds.catalogue()
+    assert [(row["name"], row["size"]) for row in rows] == [*EVERY, ("sim_model", "")]
+    for row in rows[:-1]:
+        bed = testbeds.load(row["name"], row["size"])
+        assert row["bounds"] == {metric: list(bound) for metric, bound in bed.bounds().items()}
+        assert row["bounds"].keys() <= row["quality"].keys()
+        assert (row["summary"], row["recipe_hash"]) == (bed.summary, bed.recipe.hash)
+        assert row["seconds"] < 15 * 60
+
+
+def test_a_missing_library_names_the_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "sillok.testbeds.flow", None)
+
+    def absent(module):
+        raise ModuleNotFoundError("No module named 'diffusers'", name="diffusers")
+
+    monkeypatch.setattr(importlib, "import_module", absent)
+    with pytest.raises(ValueError, match=r"'flow' needs diffusers, .* pip install 'sillok\[testbeds\]'"):
+        testbeds.load("flow")
+
+
+def test_an_exhibit_of_every_testbed_is_a_picture_or_text():
+    for name, size in EVERY:
+        if name in ("digits", "shapes", "clips") and size == "s":
+            for exhibit in testbeds.load(name, size).exhibits():
+                assert exhibit.caption
+                assert exhibit.text or (exhibit.image.dtype.name == "uint8" and exhibit.image.shape[2] == 3)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import diffusers
 import numpy as np
 import pytest
 import torch
@@ -9,8 +10,16 @@ import torch
 from sillok import testbeds
 from sillok.testbeds import scores
 
-ALL = [(name, size) for name in ("ddpm", "flow") for size in testbeds.available()[name]]
-CHEAP = [("ddpm", "s"), ("flow", "s")]
+NAMES = ("ddpm", "ddpm-digits", "ddpm-captions", "flow", "flow-digits", "flow-video")
+ALL = [(name, size) for name in NAMES for size in testbeds.available()[name]]
+HOSTS = {
+    "ddpm": diffusers.UNet2DModel,
+    "ddpm-digits": diffusers.UNet2DModel,
+    "ddpm-captions": diffusers.UNet2DConditionModel,
+    "flow": diffusers.DiTTransformer2DModel,
+    "flow-digits": diffusers.DiTTransformer2DModel,
+    "flow-video": diffusers.CogVideoXTransformer3DModel,
+}
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +39,9 @@ def labels(n):
 
 @pytest.mark.parametrize(("name", "size"), ALL)
 def test_the_model_is_the_host_librarys(bed, name, size):
-    import diffusers
-
-    hosts = {"ddpm": diffusers.UNet2DModel, "flow": diffusers.DiTTransformer2DModel}
     schedulers = {"ddpm": diffusers.DDIMScheduler, "flow": diffusers.FlowMatchEulerDiscreteScheduler}
-    assert type(bed(name, size).model) is hosts[name]
-    assert type(bed(name, size).scheduler()) is schedulers[name]
+    assert type(bed(name, size).model) is HOSTS[name]
+    assert type(bed(name, size).scheduler()) is schedulers[name.split("-")[0]]
 
 
 def test_the_ddpm_scheduler_never_clips(bed):
@@ -48,41 +54,45 @@ def test_the_ddpm_scheduler_never_clips(bed):
     assert DDPM("s").scheduler().config == config
 
 
-@pytest.mark.parametrize(("name", "size"), CHEAP)
-def test_one_step_back_from_real_images(bed, name, size):
+def samples_of(data):
+    return data.videos if hasattr(data, "videos") else data.images
+
+
+@pytest.mark.parametrize(("name", "size"), ALL)
+def test_one_step_back_from_real_samples(bed, name, size):
     # at a tenth of the way the model must find the image in the noise far better than doing nothing
     it = bed(name, size)
-    real = it.data("test", n=32)
-    noise = it.noise(32, seed=9)
-    if name == "ddpm":
+    data = it.data("test", n=16)
+    real, condition = samples_of(data), it.condition(data.labels)
+    assert real.shape[1:] == it.shape
+    noise = it.noise(16, seed=9)
+    if name.startswith("ddpm"):
         t = torch.tensor(100)
-        x = it.scheduler().add_noise(real.images, noise, t.expand(32))
-        truth = noise
+        x, truth = it.scheduler().add_noise(real, noise, t.expand(16)), noise
     else:
         t = torch.tensor(100.0)
-        x = 0.9 * real.images + 0.1 * noise
-        truth = noise - real.images
+        x, truth = 0.9 * real + 0.1 * noise, noise - real
     with torch.no_grad():
-        error = (it.predict(it.model, x, t, real.labels) - truth).square().mean()
-    assert error < 0.12
+        error = (it.predict(it.model, x, t, condition) - truth).square().mean()
+    assert error < 0.15 * truth.square().mean()
 
 
-@pytest.mark.parametrize(("name", "size"), CHEAP)
+@pytest.mark.parametrize(("name", "size"), ALL)
 def test_samples_repeat_by_seed_and_differ_between_seeds(bed, name, size):
     it = bed(name, size)
-    first = it.sample(labels(4), steps=4, seed=3)
-    assert torch.equal(first, it.sample(labels(4), steps=4, seed=3))
-    assert (first - it.sample(labels(4), steps=4, seed=4)).abs().mean() > 0.05
+    first = it.sample(labels(3), steps=3, seed=3)
+    assert torch.equal(first, it.sample(labels(3), steps=3, seed=3))
+    assert (first - it.sample(labels(3), steps=3, seed=4)).abs().mean() > 0.05
     # the same images come in a larger request, split in another way (up to rounding)
     torch.testing.assert_close(
-        it.sample(labels(6), steps=4, seed=3, batch=5)[:4], first, atol=1e-3, rtol=1e-3
+        it.sample(labels(5), steps=3, seed=3, batch=4)[:3], first, atol=1e-3, rtol=1e-3
     )
 
 
-@pytest.mark.parametrize(("name", "size"), CHEAP)
+@pytest.mark.parametrize(("name", "size"), ALL)
 def test_guidance_is_linear_in_the_two_branches(bed, name, size):
     it = bed(name, size)
-    x, y, null = it.noise(4), labels(4), torch.full((4,), it.null)
+    x, y, null = it.noise(4), it.condition(labels(4)), it.unconditional(4)
     scheduler = it.scheduler()
     scheduler.set_timesteps(1)
     t = scheduler.timesteps[0]
@@ -94,29 +104,30 @@ def test_guidance_is_linear_in_the_two_branches(bed, name, size):
         scheduler = it.scheduler()
         scheduler.set_timesteps(1)
         expected = scheduler.step(output, t, x).prev_sample
-        found = it.sample(y, guidance=guidance, steps=1)
+        found = it.sample(labels(4), guidance=guidance, steps=1)
         torch.testing.assert_close(found, expected, atol=2e-3, rtol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "size"), ALL)
 def test_shipped_quality_holds_on_a_small_sample(bed, name, size):
     it = bed(name, size)
-    judge = it.judge(256)
-    found = judge(it.sample(labels(64), guidance=3.0, steps=15, seed=21), labels(64))
-    # the floor holds for 256 images at the best scale; 64 images and 15 steps leave room for some misses more
+    n = 32 if name == "flow-video" else 64
+    wanted = torch.arange(n) % it.judge(64).model.classes.out_features
+    found = it.judge(256)(it.sample(wanted, guidance=4.0, steps=15, seed=21), wanted)
+    # the floor holds for 256 samples at the best scale; fewer of them and 15 steps leave room for some misses
     assert found["accuracy"] >= it.floor - 0.15
-    assert abs(found["saturation_gap"]) < 0.12
+    assert abs(found.get("saturation_gap", 0)) < 0.12
     assert found["precision"] > 0.1
 
 
 @pytest.mark.parametrize(("name", "size"), ALL)
 def test_shipped_figures_are_consistent(bed, name, size):
     quality = bed(name, size).quality
-    assert (
-        quality["accuracy_best"] == max(quality[f"accuracy@{w}"] for w in (1, 2, 4)) >= bed(name, size).floor
-    )
+    assert quality["accuracy_best"] == max(quality[f"accuracy@{w}"] for w in (1, 2, 4)) >= 0.95
     assert quality["frechet_real"] < min(quality[f"frechet@{w}"] for w in (1, 2, 4))
-    assert quality["saturation@4"] > quality["saturation@1"]
+    if "saturation@1" in quality:
+        assert quality["saturation@4"] > quality["saturation@1"]
 
 
 def test_noise_does_not_depend_on_how_much_is_asked_for(bed):
@@ -140,13 +151,17 @@ def test_the_judge_compares_with_the_models_own_data():
     assert own["frechet"] < other["frechet"]
 
 
-def test_training_drops_labels_at_the_recipes_rate(bed):
-    it = bed("ddpm", "s")
-    generator = torch.Generator().manual_seed(0)
-    _, given, _ = it.batch_for_step(0, 0, 4000, generator)
-    assert abs(float((given == it.null).double().mean()) - it.recipe.label_dropout) < 0.02
-    _, other, _ = it.batch_for_step(1, 0, 4000, generator)
-    assert not torch.equal(given, other)
+@pytest.mark.parametrize("name", ["ddpm", "ddpm-digits", "ddpm-captions"])
+def test_training_drops_conditions_at_the_recipes_rate(bed, name):
+    it = bed(name, "s")
+    null = it.unconditional(1)[0]
+    _, given, noise, _ = it.batch_for_step(0, 0, 2000)
+    dropped = (given == null).flatten(1).all(1) if given.ndim > 1 else given == null
+    assert abs(float(dropped.double().mean()) - it.recipe.label_dropout) < 0.03
+    _, other, noise2, _ = it.batch_for_step(0, 1, 2000)
+    assert not torch.equal(given, other) and not torch.equal(noise, noise2)
+    _, same, noise3, _ = it.batch_for_step(0, 0, 2000)
+    assert torch.equal(given, same) and torch.equal(noise, noise3)
 
 
 def test_fresh_weights_follow_the_seed_and_leave_the_global_generator_alone(bed):
@@ -158,11 +173,18 @@ def test_fresh_weights_follow_the_seed_and_leave_the_global_generator_alone(bed)
     assert any(not torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize(("name", "size"), CHEAP)
-def test_training_at_a_reduced_size_lowers_the_loss(name, size, tmp_path):
-    found = testbeds.train(name, size, steps=16, samples=16, out=tmp_path)
-    assert found.log[-1]["loss"] < 0.8 * found.log[0]["loss"]
-    assert found.log[-1]["step"] == 16
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ddpm", "ddpm-captions", "flow", "flow-video"])
+def test_training_at_a_reduced_size_lowers_the_loss(name, monkeypatch):
+    from sillok.testbeds import training
+
+    # compiling takes longer than these few steps, and changes the last digits of a loss only
+    monkeypatch.setattr(training.shutil, "which", lambda _: None)
+    it = testbeds._new(name, "s")
+    progress = training.Progress(steps=12)
+    it.fit(it.build(0), progress, device="cpu", seed=0)
+    assert progress.log[-1]["step"] == 12
+    assert progress.log[-1]["loss"] < 0.8 * progress.log[0]["loss"]
 
 
 def test_training_goes_on_from_a_checkpoint(tmp_path):

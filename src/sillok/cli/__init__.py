@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 
 import sillok
+from sillok.cli import testbed
 from sillok.cli.options import (
     ERROR,
     INTERRUPTED,
@@ -39,6 +40,9 @@ app = typer.Typer(
     help="Daily Papers digests made executable: read one, and measure what its papers claim on this machine.",
     epilog="Exit codes: 0 done, 1 error, 2 usage, 3 --require is not met, 130 interrupted.",
 )
+
+
+app.add_typer(testbed.app, name="testbed")
 
 
 def _console(stderr: bool = False) -> Console:

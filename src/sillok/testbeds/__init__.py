@@ -7,13 +7,14 @@ Importing this package imports no framework: a testbed's module is imported when
 from __future__ import annotations
 
 import importlib
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from sillok.testbeds.base import Check, Exhibit, Recipe, Testbed
+from sillok.testbeds.base import CHECKPOINTS, Check, Exhibit, Recipe, Testbed
 
-__all__ = ["Check", "Exhibit", "Recipe", "Testbed", "available", "check", "load", "train"]
+__all__ = ["Check", "Exhibit", "Recipe", "Testbed", "available", "catalogue", "check", "load", "train"]
 
 # name -> (module, class, sizes shipped); they stand here so that listing them imports nothing. A class may
 # have recipes for more sizes, which `train` makes and `load(..., folder=...)` reads.
@@ -29,6 +30,9 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xs", "s")),
 }
+
+
+SIMULATED = "sim_model"
 
 
 def available() -> dict[str, tuple[str, ...]]:
@@ -136,19 +140,66 @@ def train(
     return bed
 
 
-def check(name: str, size: str = "s", *, samples: int | None = None, seed: int = 1) -> Check:
-    """Measure the shipped checkpoint again and compare with its bounds.
+def check(
+    name: str,
+    size: str = "s",
+    *,
+    samples: int | None = None,
+    seed: int = 1,
+    folder: Path | str | None = None,
+) -> Check:
+    """Measure a checkpoint again and compare with its bounds.
+
+    Args:
+        name: one of `available()`.
+        size: one of its sizes.
+        samples: another number of samples than the full measure's.
+        seed: of the measure.
+        folder: where the checkpoint lies; by default the package's own.
 
     Raises:
         ValueError: unknown name or size, or a checkpoint that is missing, damaged or of another recipe.
     """
-    bed = load(name, size)
+    bed = load(name, size, folder=folder)
     return Check(bed.measure(bed.model, n=samples, seed=seed), bed.quality, bed.bounds())
 
 
+def catalogue() -> list[dict[str, Any]]:
+    """One row for each shipped checkpoint, and one for the simulated model; no framework is imported.
+
+    Returns:
+        Rows with name, size, summary, parameters, bytes, recipe_hash, seconds of training, quality, and the
+        bounds that `check` holds it to.
+    """
+    rows = []
+    for name, (_, _, sizes) in _REGISTRY.items():
+        for size in sizes:
+            facts = json.loads((CHECKPOINTS / f"{name}-{size}.json").read_text(encoding="utf-8"))
+            weights = CHECKPOINTS / f"{name}-{size}.safetensors"
+            kept = ("summary", "parameters", "recipe_hash", "seconds", "quality", "bounds")
+            rows.append(
+                {"name": name, "size": size, "bytes": weights.stat().st_size, **{k: facts[k] for k in kept}}
+            )
+    simulated = "sillok/simulated, an Inspect model that answers and judges with stated error rates."
+    rows.append(
+        {"name": SIMULATED, "size": "", "bytes": 0, "summary": simulated, "quality": {}, "bounds": {}}
+    )
+    return rows
+
+
 def _new(name: str, size: str) -> Testbed:
+    if name == SIMULATED:
+        raise ValueError(
+            f"testbed {name!r} is an Inspect model and has no weights: name it as --model sillok/simulated, "
+            "or call sillok.testbeds.sim_model.simulated_model"
+        )
     if name not in _REGISTRY:
         raise ValueError(f"unknown testbed {name!r}; there are: {', '.join(sorted(_REGISTRY))}")
     module, attribute, _ = _REGISTRY[name]
-    bed: Testbed = getattr(importlib.import_module(module), attribute)(size)
+    try:
+        bed: Testbed = getattr(importlib.import_module(module), attribute)(size)
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"testbed {name!r} needs {error.name}, which is not installed: pip install 'sillok[testbeds]'"
+        ) from error
     return bed

@@ -107,6 +107,11 @@ class Testbed(ABC):
         return self.recipes[self.size]
 
     @property
+    def summary(self) -> str:
+        """The first line of the class's docstring."""
+        return (type(self).__doc__ or "").strip().splitlines()[0]
+
+    @property
     def model(self) -> Any:
         """The trained model, in evaluation mode.
 
@@ -147,7 +152,7 @@ class Testbed(ABC):
 
     def describe(self) -> str:
         """A few lines of text: size, parameters, training and measured quality."""
-        lines = [f"{self.name}-{self.size}: {(type(self).__doc__ or '').strip().splitlines()[0]}"]
+        lines = [f"{self.name}-{self.size}: {self.summary}"]
         if self.facts:
             lines.append(
                 f"  {self.facts['parameters']:,} parameters, {self.facts['steps']:,} steps in "

@@ -82,7 +82,9 @@ def save(bed: Testbed, blob: bytes, facts: dict[str, Any], folder: Path | str | 
     record = {
         "name": bed.name,
         "size": bed.size,
+        "summary": bed.summary,
         "recipe_hash": bed.recipe.hash,
+        "bounds": bed.bounds(),
         "sha256": hashlib.sha256(blob).hexdigest(),
         **facts,
     }

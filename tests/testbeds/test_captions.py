@@ -1,0 +1,133 @@
+"""Captions as conditions: tokens, the pipeline's parts, and clips of one mover with their classes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from diffusers import StableDiffusionPipeline
+
+from sillok import testbeds
+from sillok.testbeds import captions, shapes, video
+
+
+def test_tokens_are_words_between_two_ends():
+    ids = captions.tokens(["a red circle", ""])
+    assert ids.shape == (2, 12)
+    words = captions.tokenizer().convert_ids_to_tokens(ids[0])
+    assert words == ["<bos>", "a", "red", "circle", "<eos>", *["<pad>"] * 7]
+    assert ids[1].tolist() == [1, 2] + [0] * 10
+    assert captions.tokenizer().decode(ids[0], skip_special_tokens=True) == "a red circle"
+
+
+def test_word_numbers_never_change():
+    # shipped weights stand on these numbers: new words go to the end
+    assert captions.WORDS[:12] == (
+        "<pad>", "<bos>", "<eos>", "a", "red", "yellow", "green", "blue", "circle", "square", "triangle", "cross",
+    )  # fmt: skip
+    assert captions.WORDS[12:] == ("moves", "right", "left", "up", "down")
+
+
+def test_every_caption_of_the_testbeds_is_known():
+    assert len({tuple(row) for row in captions.tokens(shapes.captions(np.arange(16))).tolist()}) == 16
+    assert len({tuple(row) for row in captions.tokens(video.captions_of(range(64))).tolist()}) == 64
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["a purple circle"], "captions know no 'purple' in 'a purple circle'; the words are: a, red"),
+        (["a <pad>"], "captions know no '<pad>'"),
+        ([], "captions must be a list of at least one text"),
+        ("a red circle", "captions must be a list of at least one text; got 'a red circle'"),
+        (["a " * 11], "captions must have at most 10 words"),
+    ],
+)
+def test_bad_captions(given, words):
+    with pytest.raises(ValueError, match=words):
+        captions.tokens(given)
+
+
+def test_labels_and_captions_are_one_condition():
+    for name, count in (("ddpm-captions", 16), ("flow-video", 64)):
+        bed = testbeds.load(name)
+        labels = torch.arange(count)
+        assert torch.equal(bed.condition(labels), bed.condition(bed.captions(labels)))
+        with pytest.raises(ValueError, match=rf"labels must have shape \(N,\) and lie in \[0, {count - 1}\]"):
+            bed.condition(torch.tensor([count]))
+
+
+def test_a_caption_changes_what_the_denoiser_sees():
+    for name in ("ddpm-captions", "flow-video"):
+        bed = testbeds.load(name)
+        x, t = bed.noise(1), torch.tensor(600)
+        one, other = ["a red circle moves left"], ["a blue square moves down"]
+        if name == "ddpm-captions":
+            one, other = ["a red circle"], ["a blue square"]
+        with torch.no_grad():
+            seen = [bed.predict(bed.model, x, t, bed.condition(c)) for c in (one, other)]
+        assert (seen[0] - seen[1]).abs().max() > 0.05
+
+
+def test_the_parts_fit_a_stable_diffusion_pipeline():
+    # the text half of the pipeline, which is where a caption testbed must be interchangeable
+    bed = testbeds.load("ddpm-captions")
+    pipeline = StableDiffusionPipeline(
+        vae=None,
+        text_encoder=bed.text_encoder,
+        tokenizer=bed.tokenizer,
+        unet=bed.model,
+        scheduler=bed.scheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
+    )
+    prompt, negative = pipeline.encode_prompt("a green cross", "cpu", 1, True, negative_prompt="")
+    torch.testing.assert_close(prompt, bed.encode(bed.condition(["a green cross"])))
+    torch.testing.assert_close(negative, bed.encode(bed.unconditional(1)))
+
+
+def test_movers_are_what_their_captions_say():
+    data = video.movers("test", 256, 3)
+    assert data.videos.shape == (256, 8, 3, 32, 32)
+    assert data.captions() == shapes.clip_captions(data.clips)
+    # one object, a straight line at a constant speed, wholly in view in every frame
+    steps = np.diff(data.clips.position, axis=1)
+    assert np.allclose(steps, data.clips.velocity[:, :1])
+    assert (np.abs(data.clips.position[:, :, 0]) + data.clips.reach[:, None] <= 1.0).all()
+    assert not len(data.clips.events)
+
+
+def test_movers_repeat_and_append():
+    few, more = video.movers("val", 3, 5), video.movers("val", 9, 5)
+    assert torch.equal(few.videos, more.videos[:3])
+    assert not torch.equal(few.videos, video.movers("test", 3, 5).videos)
+    asked = video.movers("train", 64, labels=np.arange(64))
+    assert asked.labels.tolist() == list(range(64))
+
+
+def test_the_mask_moves_as_the_clip_says():
+    clips = video.sample_movers(32, 1)
+    _, masks = shapes.render_clips(clips, 64)
+    rows, columns = np.mgrid[:64, :64] + 0.5
+    weight = masks.astype(float)
+    centre = np.stack([(weight * axis).sum((2, 3)) / weight.sum((2, 3)) for axis in (columns, rows)], -1)
+    moved = (centre[:, -1] - centre[:, 0]) / 32  # in half widths
+    assert np.abs(moved - 7 * clips.velocity[:, 0, 0]).max() < 0.03
+
+
+@pytest.mark.parametrize("labels", [np.array([64]), np.array([-1]), np.zeros((1, 1), np.int64)])
+def test_bad_labels_of_movers(labels):
+    with pytest.raises(ValueError, match=r"lie in \[0, 63\]"):
+        video.sample_movers(1, labels=labels)
+
+
+def test_the_judge_of_clips_tells_headings_and_looks_apart():
+    judge = testbeds.load("flow-video").judge(256)
+    real = video.movers("test", 256, 2)
+    found = judge(real.videos, real.labels)
+    assert min(found["accuracy"], found["still_accuracy"], found["heading_accuracy"]) > 0.95
+    backwards = judge(real.videos.flip(1), real.labels)
+    assert backwards["heading_accuracy"] < 0.05 and backwards["still_accuracy"] > 0.95
+    frozen = judge(real.videos[:, :1].expand(-1, 8, -1, -1, -1), real.labels)
+    assert frozen["heading_accuracy"] < 0.6
