@@ -89,7 +89,8 @@ class Shapes(Testbed):
     """Coloured shapes with class, caption, mask and scene, and a classifier whose features judge generators.
 
     Sizes: `xs` is 16 pixels, `s` is 32. The classifier also regresses the attributes of the scene, so that
-    its 64 features tell of position and colour and not of the class alone.
+    its 64 features tell of position and colour and not of the class alone. Clips with their ground truth come
+    from `sample_clips`, scenes in space from `sample_spaces`.
     """
 
     name = "shapes"

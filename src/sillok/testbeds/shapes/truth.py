@@ -180,6 +180,8 @@ def depth_maps(clips: Clips, masks: NDArray[np.uint8]) -> Floats:
 def optical_flow(clips: Clips, masks: NDArray[np.uint8]) -> Flow:
     """Forward flow of every pixel: the rigid motion of the object that covers it, or the camera's.
 
+    It is the true displacement where a fault moves an object, too: a teleport is a long flow.
+
     Args:
         clips: N clips of T frames, of at least 2.
         masks: (N, T, H, W) as `render_clips` gives them, square.
