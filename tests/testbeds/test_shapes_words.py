@@ -288,6 +288,17 @@ def test_near_ties_are_not_asked():
     assert len(shapes.questions(clear, kinds=("relation",))) == 1
 
 
+def test_what_is_hit_is_not_said_to_bounce():
+    clips = shapes.sample_clips(80, 14, 3, objects=(2, 4), laws=Laws(collide=True), still=0.6)
+    asked = shapes.questions(clips, kinds=("order", "bounces"))
+    assert len(asked) > 20
+    witness = Witness(clips, 16)
+    for q in asked:
+        for k in witness.look(q.clip).find(q.question):
+            moved = np.abs(clips.velocity[q.clip, 0, k]).max() > 0
+            assert moved or not len(witness.turns(k)), q
+
+
 def test_hidden_objects_are_not_counted_on():
     clips = staged([("square", "red"), ("circle", "blue")], [(0, 0), (0, 0)], [(0, 0)] * 2, [0, 0])
     covered = dataclasses.replace(
