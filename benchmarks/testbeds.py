@@ -29,7 +29,9 @@ print(json.dumps({"first": first, "again": time.perf_counter() - begin, "torch":
 
 
 def main() -> None:
-    print(f"{'testbed':18s} {'first load':>12s} {'again':>9s} {'memory':>10s}   (targets: 2 s, 300 MB beyond torch)")
+    print(
+        f"{'testbed':18s} {'first load':>12s} {'again':>9s} {'memory':>10s}   (targets: 2 s, 300 MB beyond torch)"
+    )
     for name, sizes in testbeds.available().items():
         for size in sizes:
             command = [sys.executable, "-c", PROBE, name, size]

@@ -284,6 +284,8 @@ def test_indexing_keeps_each_clip_with_its_events():
 @pytest.mark.parametrize(
     ("call", "words"),
     [
+        (lambda: shapes.sample_clips(1, objects=3), "objects must be two integers with 1 <= low <= high"),
+        (lambda: shapes.sample_clips(1, objects=(1, 2.5)), "objects must be two integers"),
         (lambda: shapes.sample_clips(0), "n must be an integer of at least 1; got 0"),
         (lambda: shapes.sample_clips(1, 0), "frames must be an integer of at least 1; got 0"),
         (lambda: shapes.sample_clips(1, split="dev"), "split must be one of train, val, test; got 'dev'"),
@@ -306,7 +308,7 @@ def test_indexing_keeps_each_clip_with_its_events():
         (lambda: shapes.sample_clips(2, headings=np.array([0])), "headings must be integers of shape"),
         (
             lambda: shapes.sample_clips(1, hidden=1, objects=(2, 2), labels=np.array([15])),
-            "no clip in 400 draws",
+            "no clip in 200 draws",
         ),
         (lambda: Laws(gravity=(0, 1)), "gravity must be two numbers"),
         (lambda: Laws(friction=2), r"friction must lie in \[0, 1\]; got 2"),

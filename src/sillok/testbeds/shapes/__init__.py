@@ -14,7 +14,7 @@ from sillok.testbeds.shapes.bed import (
 )
 from sillok.testbeds.shapes.clips import FAULTS, SIZES, Clips, camera_matrices, render_clips
 from sillok.testbeds.shapes.motion import Laws
-from sillok.testbeds.shapes.questions import KINDS, Question, questions
+from sillok.testbeds.shapes.quiz import KINDS, Question, questions
 from sillok.testbeds.shapes.raycast import Views, reaches, render_spaces
 from sillok.testbeds.shapes.sampling import CAMERAS, CLIPS_VERSION, sample_clips
 from sillok.testbeds.shapes.scenes import (
@@ -45,7 +45,7 @@ from sillok.testbeds.shapes.space import (
     sample_spaces,
     unproject,
 )
-from sillok.testbeds.shapes.space_truth import carry, space_flow, space_tracks
+from sillok.testbeds.shapes.space_truth import SpaceTracks, carry, space_flow, space_tracks
 from sillok.testbeds.shapes.truth import (
     HEADINGS,
     Flow,
@@ -88,6 +88,7 @@ __all__ = [
     "Shapes",
     "ShapesData",
     "ShapesRecipe",
+    "SpaceTracks",
     "Spaces",
     "Tracks",
     "Views",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from sillok.testbeds.base import Recipe, Testbed
+from sillok.testbeds.base import Exhibit, Recipe, Testbed
 from sillok.testbeds.shapes.clips import Clips, render_clips
 from sillok.testbeds.shapes.scenes import VERSION, Scenes, attributes, captions, render, sample_scenes
 from sillok.testbeds.shapes.words import clip_captions
@@ -89,7 +89,8 @@ class Shapes(Testbed):
     """Coloured shapes with class, caption, mask and scene, and a classifier whose features judge generators.
 
     Sizes: `xs` is 16 pixels, `s` is 32. The classifier also regresses the attributes of the scene, so that
-    its 64 features tell of position and colour and not of the class alone.
+    its 64 features tell of position and colour and not of the class alone. Clips with their ground truth come
+    from `sample_clips`, scenes in space from `sample_spaces`.
     """
 
     name = "shapes"
@@ -106,6 +107,12 @@ class Shapes(Testbed):
     def bounds(self) -> dict[str, tuple[float, float]]:
         """More than 97 % of held-out images classified."""
         return {"accuracy": (0.97, 1.0), "saturation": (0.15, 0.6)}
+
+    def exhibits(self) -> list[Exhibit]:
+        """Stills by class, clips and scenes in space with their ground truth, captions and questions."""
+        from sillok.testbeds.shapes.exhibits import exhibits
+
+        return exhibits(self.pixels)
 
     def build(self, seed: int = 0) -> Any:
         """A `Classifier` with fresh weights."""

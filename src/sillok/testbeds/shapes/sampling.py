@@ -12,14 +12,14 @@ from sillok.testbeds.base import check_count, check_split
 from sillok.testbeds.shapes import truth
 from sillok.testbeds.shapes.clips import FAULTS, SIZES, Array, Clips, circumscribed, concatenate
 from sillok.testbeds.shapes.motion import WALLS, Interference, Laws, State, simulate
-from sillok.testbeds.shapes.scenes import CLASSES, COLOURS, HUES, SPLITS, hsv_to_rgb
+from sillok.testbeds.shapes.scenes import CLASSES, COLOURS, HUES, SPLITS, check_objects, hsv_to_rgb
 
 CLIPS_VERSION = 1  # of the distribution that `sample_clips` draws from
 MOST = 6
 CAMERAS = ("still", "pan", "zoom", "both")
 _PLACES = 16  # candidates for where an object starts, and for where it jumps to
 _UNIFORMS = 430
-_ATTEMPTS = 400
+_ATTEMPTS = 200
 _NEVER = 1 << 40
 
 
@@ -143,11 +143,8 @@ def _asked(name: str, values: Any, n: int, count: int, low: int) -> NDArray[np.i
 
 
 def _check(request: _Request) -> None:
-    low, high = request.objects
-    if not 1 <= low <= high <= MOST:
-        raise ValueError(
-            f"objects must be two integers with 1 <= low <= high <= {MOST}; got {request.objects}"
-        )
+    check_objects(request.objects, MOST)
+    low = request.objects[0]
     if not 0 < request.speed[0] <= request.speed[1] <= 0.5:
         raise ValueError(f"speed must be (low, high) with 0 < low <= high <= 0.5; got {request.speed}")
     for name, top in (("still", 1), ("spin", 1), ("texture", 0.15)):

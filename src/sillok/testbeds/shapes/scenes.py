@@ -70,7 +70,7 @@ def hsv_to_rgb(hsv: NDArray[Any]) -> Floats:
     """Colours (..., 3) from hue, saturation and value to red, green and blue, all in [0, 1]."""
     hue, saturation, value = hsv[..., :1], hsv[..., 1:2], hsv[..., 2:]
     phase = (np.array([5.0, 3.0, 1.0], np.float32) + 6 * hue) % 6
-    return (value - value * saturation * np.clip(np.minimum(phase, 4 - phase), 0, 1)).astype(np.float32)
+    return np.asarray(value - value * saturation * np.clip(np.minimum(phase, 4 - phase), 0, 1), np.float32)
 
 
 def sample_scenes(
@@ -139,6 +139,13 @@ def check_pixels(pixels: int) -> None:
     """Raise ValueError when `pixels` is no integer from 16 to 128."""
     if isinstance(pixels, bool) or not isinstance(pixels, int) or not 16 <= pixels <= 128:
         raise ValueError(f"pixels must be an integer from 16 to 128; got {pixels!r}")
+
+
+def check_objects(objects: tuple[int, int], most: int) -> None:
+    """Raise ValueError when `objects` is no pair of integers, fewest and most, from 1 to `most`."""
+    good = isinstance(objects, tuple) and len(objects) == 2 and all(type(value) is int for value in objects)
+    if not good or not 1 <= objects[0] <= objects[1] <= most:
+        raise ValueError(f"objects must be two integers with 1 <= low <= high <= {most}; got {objects!r}")
 
 
 def render(scenes: Scenes, pixels: int = 32) -> tuple[Floats, NDArray[np.uint8]]:

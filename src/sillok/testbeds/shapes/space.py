@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sillok.testbeds.base import check_count, check_split
 from sillok.testbeds.shapes.clips import Array, Floats
-from sillok.testbeds.shapes.scenes import COLOURS, HUES, SPLITS, check_pixels, hsv_to_rgb
+from sillok.testbeds.shapes.scenes import COLOURS, HUES, SPLITS, check_objects, check_pixels, hsv_to_rgb
 
 SOLIDS = ("sphere", "box")
 PATHS = ("still", "orbit", "dolly", "pan")
@@ -187,9 +187,7 @@ def sample_spaces(
     check_count("n", n)
     check_count("frames", frames)
     check_split(split, SPLITS)
-    low, high = objects
-    if not 1 <= low <= high <= _MOST:
-        raise ValueError(f"objects must be two integers with 1 <= low <= high <= {_MOST}; got {objects}")
+    check_objects(objects, _MOST)
     if path not in PATHS:
         raise ValueError(f"path must be one of {', '.join(PATHS)}; got {path!r}")
     if light not in LIGHTS:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,24 @@ from sillok.testbeds.shapes.clips import Array
 from sillok.testbeds.shapes.raycast import Views, _Rows, reaches
 from sillok.testbeds.shapes.scenes import check_pixels
 from sillok.testbeds.shapes.space import Spaces, eyes, project, rays, unproject
-from sillok.testbeds.shapes.truth import Flow, Tracks
+from sillok.testbeds.shapes.truth import Flow
+
+
+class SpaceTracks(NamedTuple):
+    """Surface points followed through scenes in space.
+
+    Attributes:
+        xy: (N, P, T, 2) pixel coordinates, also where the point is hidden or outside the image.
+        visible: (N, P, T) whether the point is in the image and nothing nearer covers it.
+        instance: (N, P) 0 for floor and walls, k + 1 for object k.
+        xyz: (N, P, T, 3) world coordinates; depth: (N, P, T) z in camera coordinates.
+    """
+
+    xy: Array
+    visible: NDArray[np.bool_]
+    instance: NDArray[np.int64]
+    xyz: Array
+    depth: Array
 
 
 def carry(spaces: Spaces, points: Array, surface: NDArray[np.int64], frame: int) -> Array:
@@ -70,10 +87,10 @@ def space_flow(spaces: Spaces, views: Views) -> Flow:
 
 def space_tracks(
     spaces: Spaces, points: int = 32, pixels: int = 32, *, seed: int = 0, frame: int = 0
-) -> Tracks:
+) -> SpaceTracks:
     """Follow `points` surface points a scene, drawn evenly over the image of `frame`, where all are visible.
 
-    Scene i's points depend on `seed` and i alone. `instance` is 0 for floor and walls.
+    Scene i's points depend on `seed` and i alone.
 
     Raises:
         ValueError: fewer than 1 point, `pixels` out of range, or no such frame.
@@ -96,7 +113,9 @@ def space_tracks(
     seen, z = project(spaces, path, pixels)
     visible = ((seen >= 0) & (seen < pixels)).all(-1) & (z > 0) & reaches(spaces, path)
     instance = np.where(surface < k, surface + 1, 0)
-    return Tracks(seen.swapaxes(1, 2), visible.swapaxes(1, 2), instance)
+    return SpaceTracks(
+        seen.swapaxes(1, 2), visible.swapaxes(1, 2), instance, path.swapaxes(1, 2), z.swapaxes(1, 2)
+    )
 
 
 def _frames(spaces: Spaces, index: Any) -> Spaces:

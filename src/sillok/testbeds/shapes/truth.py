@@ -89,8 +89,7 @@ def in_view(clips: Clips, points: Array) -> NDArray[np.bool_]:
     grow = (slice(None), slice(None), *(None,) * (points.ndim - 3))
     zoom, centre = clips.camera[..., 2][grow], clips.camera[..., :2][(*grow, slice(None))]
     seen = (points - centre) * zoom[..., None]
-    inside: NDArray[np.bool_] = ((seen >= -1) & (seen < 1)).all(axis=-1)
-    return inside
+    return np.asarray(np.all((seen >= -1) & (seen < 1), axis=-1))
 
 
 def covered(clips: Clips, points: Array, depth: Any) -> NDArray[np.bool_]:
@@ -180,6 +179,8 @@ def depth_maps(clips: Clips, masks: NDArray[np.uint8]) -> Floats:
 
 def optical_flow(clips: Clips, masks: NDArray[np.uint8]) -> Flow:
     """Forward flow of every pixel: the rigid motion of the object that covers it, or the camera's.
+
+    It is the true displacement where a fault moves an object, too: a teleport is a long flow.
 
     Args:
         clips: N clips of T frames, of at least 2.

@@ -155,6 +155,17 @@ class _Caption:
             self.korean_text(first, anchor, rest) if self.korean else self.english_text(first, anchor, rest)
         )
 
+    def pushed(self, k: int) -> bool:
+        """Whether object k stands still until another one hits it."""
+        path = self.clips.position[self.i, :, k]
+        first = next((e for e in self.events if k in (e["object"], e["other"])), None)
+        return (
+            first is not None
+            and int(first["other"]) >= 0
+            and int(self.labels.heading[self.i, k]) == -1
+            and bool(np.abs(path[: int(first["frame"]) + 1] - path[0]).max() < 1e-9)
+        )
+
     def plain(self, k: int) -> bool:
         """Whether a relative clause says all that the object does: it stands, or turns in place."""
         return not self.moves(k)
@@ -165,16 +176,11 @@ class _Caption:
             return where
         if not self.moves(k):
             return ("rotates" if self.spins(k) else "stands still") + where
-        heading = int(self.labels.heading[self.i, k])
-        said = (
-            f"moves {HEADINGS_EN[heading]}"
-            if heading >= 0
-            else "starts to move"
-            if heading == -1
-            else "moves"
-        )
+        heading, bounce = int(self.labels.heading[self.i, k]), self.bounce(k)
+        if self.pushed(k):
+            return f"{'rotates' if self.spins(k) else 'stands still'}{where} until {bounce} hits it"
+        said = f"moves {HEADINGS_EN[heading]}" if heading >= 0 else "moves"
         said += " while rotating" * self.spins(k) + where
-        bounce = self.bounce(k)
         return said + (f"{',' * bool(where)} and bounces off {bounce}" if bounce else "")
 
     def bounce(self, k: int) -> str:
@@ -199,24 +205,25 @@ class _Caption:
             return ", ".join([*clauses[:-1], "and " * (len(clauses) > 1) + clauses[-1]])
         return f"{', '.join(clauses[:-1])} and {clauses[-1]}"
 
-    def korean_verb(self, k: int, ending: str) -> str:
-        """What object k does; `ending` is 다 (ends the sentence), 고 (goes on) or 는 (stands before a noun)."""
+    def korean_verb(self, k: int, last: bool) -> str:
+        """What object k does, as the end of the sentence or to be gone on from."""
+        ends = 0 if last else 1
         if not self.moves(k):
-            if self.spins(k):
-                return {
-                    "다": "제자리에서 회전한다",
-                    "고": "제자리에서 회전하고",
-                    "는": "제자리에서 회전하는",
-                }[ending]
-            return {"다": "가만히 있다", "고": "가만히 있고", "는": "가만히 있는"}[ending]
-        heading = int(self.labels.heading[self.i, k])
+            stays = (
+                ("제자리에서 회전한다", "제자리에서 회전하고")
+                if self.spins(k)
+                else ("가만히 있다", "가만히 있고")
+            )
+            return stays[ends]
+        heading, bounce = int(self.labels.heading[self.i, k]), self.bounce(k)
+        if self.pushed(k):
+            before = "제자리에서 회전하다가" if self.spins(k) else "가만히 있다가"
+            return f"{before} {bounce}에 부딪혀 {('밀려난다', '밀려나고')[ends]}"
         way = josa(HEADINGS_KO[heading], "으로") + " " if heading >= 0 else ""
         turning = "회전하며 " * self.spins(k)
-        bounce = self.bounce(k)
         if bounce:
-            verb = {"다": "튕겨 나온다", "고": "튕겨 나오고", "는": "튕겨 나오는"}[ending]
-            return f"{turning}{way}움직이다가 {bounce}에 부딪혀 {verb}"
-        return turning + way + {"다": "움직인다", "고": "움직이고", "는": "움직이는"}[ending]
+            return f"{turning}{way}움직이다가 {bounce}에 부딪혀 {('튕겨 나온다', '튕겨 나오고')[ends]}"
+        return turning + way + ("움직인다", "움직이고")[ends]
 
     def korean_text(self, first: int, anchor: tuple[int, str] | None, rest: list[int]) -> str:
         where = ""
@@ -233,14 +240,17 @@ class _Caption:
             where += "에"
         clauses = []
         for k in [first, *rest]:
-            ending = "다" if k == ([first, *rest])[-1] else "고"
-            verb = self.korean_verb(k, ending)
+            last = k == [first, *rest][-1]
+            verb = self.korean_verb(k, last)
             if k == first and where and not self.moves(k):
-                turns = {"다": "서 회전한다", "고": "서 회전하고"}[ending]
-                verb = turns if self.spins(k) else {"다": " 있다", "고": " 있고"}[ending]
-                clauses.append(f"{josa(self.name(k), '이')} {where}{verb}")
-            else:
-                clauses.append(
-                    f"{josa(self.name(k), '이')} {where + ' ' if k == first and where else ''}{verb}"
-                )
+                verb = f"{where}{'서 회전' if self.spins(k) else ' 있'}{self.ending(k, last)}"
+            elif k == first and where:
+                verb = f"{where} {verb}"
+            clauses.append(f"{josa(self.name(k), '이')} {verb}")
         return ", ".join(clauses)
+
+    def ending(self, k: int, last: bool) -> str:
+        """The last syllable of 회전한다 or 있다, or of what goes on from it."""
+        if self.spins(k):
+            return "한다" if last else "하고"
+        return "다" if last else "고"

@@ -97,6 +97,11 @@ class _View:
         times: NDArray[np.float64] = self.events["time"][mine]
         return times
 
+    def comes(self, k: int) -> bool:
+        """Whether object k moves when it first meets anything: one that stands there is hit, and does not bounce."""
+        times = self.bounces(k)
+        return not len(times) or bool(self.clips.velocity[self.i, int(times[0]), k].any())
+
     def bounces_show(self, k: int) -> bool:
         """Whether each bounce of object k is apart from the next, seen, and followed by a frame or more."""
         times = self.bounces(k)
@@ -271,6 +276,8 @@ def _order(view: _View) -> list[_Candidate]:
             first, second = view.bounces(a), view.bounces(b)
             if a == b or not len(first) or not len(second) or second[0] - first[0] < 1:
                 continue
+            if not view.comes(a) or not view.comes(b):
+                continue
             if (
                 view.seen(a, int(first[0]))
                 and view.seen(b, int(second[0]))
@@ -288,7 +295,12 @@ def _bounces(view: _View) -> list[_Candidate]:
     found = []
     for k in view.there:
         number = len(view.bounces(k))
-        if number <= _MOST_BOUNCES and view.bounces_show(k) and (view.share[view.i, :, k] >= 0.2).all():
+        if (
+            number <= _MOST_BOUNCES
+            and view.comes(k)
+            and view.bounces_show(k)
+            and (view.share[view.i, :, k] >= 0.2).all()
+        ):
             english, korean = view.names(k)
             asked = (
                 f"How many times does the {english} bounce?",
