@@ -145,9 +145,9 @@ class DDPMDigits(_ClassUNet, DigitsGenerator):
             pixels=16,
             channels=(24, 48, 64),
             attention=(1, 2),
-            steps=3000,
+            steps=2400,
             batch=64,
-            lr=4e-3,
+            lr=1e-2,
             data=digits.VERSION,
         ),
     }
@@ -171,9 +171,9 @@ class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
             channels=(16, 32, 64, 64),
             attention=(2,),
             turn=0.6,
-            steps=3600,
+            steps=3200,
             batch=48,
-            lr=4e-3,
+            lr=1e-2,
             head=4,
         ),
     }
