@@ -275,6 +275,29 @@ def wrong_by_brute_force(problem, line):
     return python_value(line) != problem.answer
 
 
+@pytest.mark.parametrize(
+    ("before", "line", "kind"),
+    [
+        ("46+38", "85", "off_by_one"),
+        ("46+38", "74", "carry"),
+        ("46+38", "94", "carry"),
+        ("146+238", "284", "carry"),
+        ("46+38", "8", "operation"),
+        ("12+7*8", "12+15", "operation"),
+        ("12+7*8-5", "12-56-5", "sign"),
+        ("4x+7=39", "4x=39+7", "sign"),
+        ("12+7*8-5", "12+56", "dropped"),
+        ("4x+7=39", "4x=39", "dropped"),
+        ("12+7*8-5", "17+56-5", "copied"),
+        ("46+38", "84", None),
+        ("46+38", "2", None),
+        ("1+2", "2", None),  # off by one, or the 1 times the 2
+    ],
+)
+def test_each_kind_of_fault_is_what_its_name_says(before, line, kind):
+    assert arith.diagnose(before, line) == kind
+
+
 def test_faults_follow_the_generator_and_cover_all_kinds(some):
     kinds = [arith.faulty(p, random.Random(i)) for i, p in enumerate(some)]
     assert kinds == [arith.faulty(p, random.Random(i)) for i, p in enumerate(some)]
