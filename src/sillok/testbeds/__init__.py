@@ -112,7 +112,7 @@ def train(
         model = bed.build(seed).to(device)
     else:
         restore(bed, start)
-        before, model = bed.facts, bed.model.requires_grad_(True).to(device)
+        before, model = bed.facts, bed.whole.requires_grad_(True).to(device)
     weights = 2 * sum(p.numel() for p in model.parameters())
     if out is None and weights > LIMIT:  # told before the training, not after it
         raise ValueError(

@@ -122,6 +122,11 @@ class Testbed(ABC):
             raise RuntimeError(f"testbed {self.name!r} has no weights yet; use sillok.testbeds.load")
         return self._model
 
+    @property
+    def whole(self) -> Any:
+        """What `build` made and a checkpoint holds: the model, with its text encoder where it has one."""
+        return self.model
+
     def bounds(self) -> dict[str, tuple[float, float]]:
         """For each guarded figure of `quality`, the lowest and highest value that `check` accepts."""
         return {}

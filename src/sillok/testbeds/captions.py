@@ -114,7 +114,12 @@ class CaptionConditional(Generator):
     def use(self, model: Any) -> None:
         """Adopt a `Captioned` model; `model` is its denoiser afterwards."""
         super().use(model)
-        self._model, self.text_encoder = model.denoiser, model.text
+        self._whole, self._model, self.text_encoder = model, model.denoiser, model.text
+
+    @property
+    def whole(self) -> Any:
+        """The `Captioned` model: denoiser and text encoder."""
+        return self._whole if self._model is not None else self.model  # which says that there are no weights
 
     @property
     def tokenizer(self) -> Any:
