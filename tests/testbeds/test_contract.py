@@ -78,7 +78,7 @@ def test_recipe_hash_tells_every_field_apart():
 @pytest.mark.parametrize(
     ("name", "size", "words"),
     [
-        ("shape", "s", ["unknown testbed 'shape'", "corpus, ddpm, digits, flow, shapes"]),
+        ("shape", "s", ["unknown testbed 'shape'", ", ".join(sorted(testbeds.available()))]),
         ("ddpm", "xxl", ["'xxl'", "xs, s"]),
     ],
 )

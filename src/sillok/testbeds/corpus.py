@@ -246,7 +246,7 @@ class Corpus(Testbed):
         sample = decode(self.data("val", n=8)[3]).replace("\0", "\n")
         shown = [Exhibit("text", "A window of the validation split.", text=sample)]
         for i, prompt in enumerate(self.prompts):
-            completion = self.complete(prompt, length=240)
+            completion = self.complete(prompt, length=240, seed=i)
             caption = f"Completion of {prompt!r} at temperature 0.7."
             shown.append(Exhibit(f"completion-{i + 1}", caption, text=prompt + completion))
         return shown
