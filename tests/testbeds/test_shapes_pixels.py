@@ -7,7 +7,6 @@ import pytest
 
 from sillok.testbeds import shapes
 
-
 # pixels, split, turn: nine values (three images, a pixel each), the mean colour, the sum of the masks, of the
 # labels by their place, and of the attributes. Values and not a digest: a sine's last bit is the processor's.
 STILLS = [

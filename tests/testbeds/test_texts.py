@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from sillok.testbeds import corpus, grammar, texts
+from sillok.testbeds import corpora, corpus, grammar, texts
 
 
 def test_prose_is_sentences():
@@ -61,7 +61,7 @@ LANGUAGES = {"sentences": "at", "brackets": "([{", "counting": "#", "copying": '
 
 
 def test_the_first_byte_tells_the_language_and_its_share():
-    lines = corpus.CorpusGrammar.documents("val")
+    lines = corpora.CorpusGrammar.documents("val")
     first = Counter(chr(line[0]) for line in lines)
     for name, (share, _) in grammar.languages().items():
         found = sum(first[c] for c in LANGUAGES[name]) / len(lines)
@@ -71,7 +71,7 @@ def test_the_first_byte_tells_the_language_and_its_share():
 def test_every_document_obeys_its_rules():
     singular = r"(sees|likes|hears|follows)"
     plural = r"(see|like|hear|follow)"
-    for line in map(bytes.decode, corpus.CorpusGrammar.documents("val")[:4000]):
+    for line in map(bytes.decode, corpora.CorpusGrammar.documents("val")[:4000]):
         if line[0] == "#":
             n = line.count("a")
             assert line == "#" + "a" * n + "b" * n + "c" * n
@@ -153,7 +153,7 @@ def test_draws_follow_the_seed():
 
 
 def test_surprisal_belongs_to_the_bytes_of_data():
-    bed = corpus.CorpusGrammar("xs")
+    bed = corpora.CorpusGrammar("xs")
     tokens, nats = bed.data("val", n=40), bed.surprisal("val", n=40)
     assert tokens.shape == nats.shape
     assert (nats[tokens == corpus.END] == 0).all()

@@ -29,8 +29,8 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "clips": ("sillok.testbeds.video", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
-    "corpus-prose": ("sillok.testbeds.corpus", "CorpusProse", ("xs",)),
-    "corpus-grammar": ("sillok.testbeds.corpus", "CorpusGrammar", ("xxs", "xs")),
+    "corpus-prose": ("sillok.testbeds.corpora", "CorpusProse", ("xs",)),
+    "corpus-grammar": ("sillok.testbeds.corpora", "CorpusGrammar", ("xxs", "xs")),
     "arith": ("sillok.testbeds.arith.bed", "Arith", ("s",)),
 }
 
