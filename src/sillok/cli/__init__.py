@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -25,10 +24,9 @@ from sillok.cli.options import (
     Scale,
     Wanted,
 )
+from sillok.cli.out import console, emit, remark
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from sillok.record import Record
 
 
@@ -43,21 +41,6 @@ app = typer.Typer(
 
 
 app.add_typer(testbed.app, name="testbed")
-
-
-def _console(stderr: bool = False) -> Console:
-    from rich.console import Console
-
-    out = Console(stderr=stderr, highlight=False)
-    return out if out.is_terminal else Console(stderr=stderr, highlight=False, width=120)
-
-
-def _emit(value: Any) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=1, default=str))
-
-
-def _remark(text: str) -> None:
-    print(text, file=sys.stderr)
 
 
 @contextmanager
@@ -99,18 +82,18 @@ def read(
     digests = found if isinstance(found, list) else [found]
     for one in digests:
         for warning in one.warnings:
-            _remark(f"{file.name}:{warning.line}: {warning.message}")
+            remark(f"{file.name}:{warning.line}: {warning.message}")
     if store:
         with _open(record) as opened:
             library.sync(opened)
             library.keep(opened, digests, file.name, digest.write(found))
     rows = library.matched(digests)
     if as_json:
-        _emit(rows)
+        emit(rows)
         return
     from sillok.verify import tables
 
-    tables.digest(rows, _console())
+    tables.digest(rows, console())
 
 
 @app.command("list", epilog="Example: sillok list --family diffusion --measured")
@@ -134,15 +117,15 @@ def list_(
             and (not measured or any(claim.trial for claim in card.claims))
         ]
     for problem in papers.catalogue().problems:
-        _remark(str(problem))
+        remark(str(problem))
     if not rows:
         _fail("no paper of the catalogue fits")
     if as_json:
-        _emit([view.row(card, data) for card, data in rows])
+        emit([view.row(card, data) for card, data in rows])
         return
     from sillok.verify import tables
 
-    tables.listing(rows, _console())
+    tables.listing(rows, console())
 
 
 @app.command(epilog="Example: sillok show 2411.19870 --lang ko")
@@ -160,11 +143,11 @@ def show(
     with _open_if_there(record) as opened:
         data = view.paper_view(card, view.gather(card, opened))
     if as_json:
-        _emit(data)
+        emit(data)
         return
     from sillok.verify import tables
 
-    tables.card(card, data, lang.value, _console())
+    tables.card(card, data, lang.value, console())
 
 
 @app.command(
@@ -205,10 +188,10 @@ def verify(
 
         reporting.check_target(report)
     chosen = naming.resolve(targets or [])
-    for remark in chosen.remarks:
-        _remark(remark)
-    console = _console(stderr=True)
-    bars = progress.Bars(console, jobs or api.default_cores()) if console.is_terminal else None
+    for line in chosen.remarks:
+        remark(line)
+    screen = console(stderr=True)
+    bars = progress.Bars(screen, jobs or api.default_cores()) if screen.is_terminal else None
     plain = progress.Plain(sys.stderr, jobs or api.default_cores())
     with _open(record) as opened:
         try:
@@ -226,20 +209,20 @@ def verify(
                     reporter=bars or plain,
                 )
         except KeyboardInterrupt:
-            _remark("interrupted: what had ended is in the record, and the same command goes on from there")
+            remark("interrupted: what had ended is in the record, and the same command goes on from there")
             raise typer.Exit(INTERRUPTED) from None
         if report is not None:
             reporting.write(report, outcome.reported(opened), opened)
-            _remark(f"report: {report}")
+            remark(f"report: {report}")
     if as_json:
-        _emit(outcome.papers)
+        emit(outcome.papers)
     else:
         from sillok.verify import tables
 
-        tables.outcome(outcome.papers, _console())
+        tables.outcome(outcome.papers, console())
     if require is not None and any(verdict != require.value for verdict in outcome.verdicts):
         unmet = sum(verdict != require.value for verdict in outcome.verdicts)
-        _remark(f"--require {require.value!r}: not met by {unmet} of {len(outcome.verdicts)} claims")
+        remark(f"--require {require.value!r}: not met by {unmet} of {len(outcome.verdicts)} claims")
         raise typer.Exit(UNMET)
 
 
@@ -258,8 +241,8 @@ def report(
 
     reporting.check_target(out)
     chosen = naming.resolve(targets or [])
-    for remark in chosen.remarks:
-        _remark(remark)
+    for line in chosen.remarks:
+        remark(line)
     with _open_if_there(record) as opened:
         reporting.write(out, reporting.collect(chosen, opened), opened)
     print(out)
@@ -292,9 +275,9 @@ def runs(
         )
     rows = [view.run_row(run) for run in found]
     if as_json:
-        _emit(rows)
+        emit(rows)
     else:
-        tables.runs(rows, _console())
+        tables.runs(rows, console())
 
 
 @app.command(epilog="Examples: sillok search 확산 모델; sillok search attention int8 --family attention")
@@ -312,11 +295,11 @@ def search(
         library.sync_if_possible(opened)
         hits = opened.search(" ".join(words), limit=limit, family=family)
     if as_json:
-        _emit([vars(hit) if not hasattr(hit, "__slots__") else hit for hit in hits])
+        emit([vars(hit) if not hasattr(hit, "__slots__") else hit for hit in hits])
     elif not hits:
-        _remark("nothing found")
+        remark("nothing found")
     else:
-        tables.hits(hits, _console())
+        tables.hits(hits, console())
 
 
 @app.command(epilog="Example: sillok doctor --json")
@@ -326,11 +309,11 @@ def doctor(record: RecordOption = None, as_json: JsonOption = False) -> None:
 
     findings = doctoring.examine(record)
     if as_json:
-        _emit(findings)
+        emit(findings)
     else:
         from sillok.verify import tables
 
-        tables.doctor(findings, _console())
+        tables.doctor(findings, console())
     if findings["problems"]:
         raise typer.Exit(ERROR)
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from sillok.cli.options import ERROR, JsonOption
+from sillok.cli.out import emit
 
 app = typer.Typer(no_args_is_help=True, help="The small problems and models that trials share.")
 
@@ -30,7 +30,7 @@ def list_(as_json: JsonOption = False) -> None:
 
     rows = testbeds.catalogue()
     if as_json:
-        print(json.dumps(rows, indent=1))
+        emit(rows)
         return
     for row in rows:
         print(f"{row['name']:16s}{row['size']:4s} {row['summary']}")
@@ -79,7 +79,7 @@ def train(
         report=None if as_json else lambda line: print(line, flush=True),
     )
     if as_json:
-        print(json.dumps({**bed.facts, "quality": bed.quality}, indent=1))
+        emit({**bed.facts, "quality": bed.quality})
     else:
         print(bed.describe())
 
@@ -124,4 +124,4 @@ def _print_json(name: str, size: str, found: Any) -> None:
         "bounds": found.bounds,
         "failures": found.failures,
     }
-    print(json.dumps(values, indent=1))
+    emit(values)
