@@ -92,9 +92,36 @@ def test_generated_pages_are_up_to_date(tmp_path: Path) -> None:
         assert charts <= {chart.name for chart in committed.parent.glob("*.svg")}
 
 
+def test_testbeds_pages_tell_what_is_shipped(tmp_path: Path) -> None:
+    from sillok import testbeds
+    from sillok.testbeds import pages
+
+    folder = ROOT / "docs" / "testbeds"
+    assert (folder / "index.md").read_text(encoding="utf-8") == pages.index(), "run `make pages`"
+    for name, sizes in testbeds.available().items():
+        facts = pages.facts(tmp_path, name, [testbeds.load(name, size) for size in sizes])
+        page = (folder / f"{name}.md").read_text(encoding="utf-8")
+        assert page.startswith("\n".join(facts)), f"run `make pages`: {name}"
+        assert (folder / f"{name}-loss.svg").exists()
+        assert page.count("\n## ") > 3, f"{name} shows nothing of itself"
+    assert "rates" in (folder / "sim_model.md").read_text(encoding="utf-8")
+
+
 def test_every_command_of_the_program_is_documented() -> None:
     guide = (ROOT / "docs" / "guide.md").read_text(encoding="utf-8")
-    for name in ("read", "list", "show", "verify", "report", "runs", "search", "doctor", "export", "import"):
+    for name in (
+        "read",
+        "list",
+        "show",
+        "verify",
+        "report",
+        "runs",
+        "search",
+        "doctor",
+        "export",
+        "import",
+        "testbed",
+    ):
         assert f"sillok {name}" in guide
     options = subprocess.run(
         [sys.executable, "-m", "sillok.cli", "verify", "--help"], capture_output=True, text=True, check=True

@@ -37,6 +37,7 @@ class Recipe:
     weight_decay: float = 0.01
     ema: float = 0.0
     optimizer: str = "adamw"  # or "muon"
+    outer: float = 1.0  # rate of what Muon leaves to AdamW, over Muon's own
 
     @property
     def hash(self) -> str:

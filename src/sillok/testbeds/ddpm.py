@@ -123,7 +123,7 @@ class DDPM(_ClassUNet, ShapesGenerator):
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
         "xs": DDPMRecipe(pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=1e-2),
         "s": DDPMRecipe(
-            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=3400, batch=48, lr=1e-2
+            pixels=32, channels=(16, 32, 64, 80), attention=(2, 3), turn=0.6, steps=5600, batch=24, lr=1e-2
         ),
     }
 
@@ -171,8 +171,8 @@ class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
             channels=(16, 32, 64, 64),
             attention=(2,),
             turn=0.6,
-            steps=3200,
-            batch=48,
+            steps=4600,
+            batch=24,
             lr=1e-2,
             head=4,
         ),

@@ -25,13 +25,14 @@ def write(folder: Path, names: Sequence[str] = ()) -> list[Path]:
     every = {**testbeds.available(), testbeds.SIMULATED: ()}
     pages = [_page(folder, name, every[name]) for name in names or every]
     if not names:
-        index = folder / "index.md"
-        index.write_text(_index(), encoding="utf-8")
-        pages.insert(0, index)
+        path = folder / "index.md"
+        path.write_text(index(), encoding="utf-8")
+        pages.insert(0, path)
     return pages
 
 
-def _index() -> str:
+def index() -> str:
+    """The page that lists all testbeds."""
     rows = [
         "| testbed | size | what it is | parameters | trained for | guarded figures |",
         "| --- | --- | --- | ---: | ---: | --- |",
@@ -87,7 +88,7 @@ def _page(folder: Path, name: str, sizes: Sequence[str]) -> Path:
         exhibits = sim_model.exhibits()
     else:
         beds = [testbeds.load(name, size) for size in sizes]
-        lines = _facts(folder, name, beds)
+        lines = facts(folder, name, beds)
         exhibits = beds[-1].exhibits()
     for exhibit in exhibits:
         lines += _exhibit(folder, name, exhibit)
@@ -100,7 +101,8 @@ def _prose(text: str) -> list[str]:
     return [line.replace("``", "`") for line in text.splitlines()]
 
 
-def _facts(folder: Path, name: str, beds: Sequence[Testbed]) -> list[str]:
+def facts(folder: Path, name: str, beds: Sequence[Testbed]) -> list[str]:
+    """The lines of a testbed's page up to its exhibits; the loss curve is drawn into `folder`."""
     largest = beds[-1]
     lines = [f"# `{name}`", "", *_prose(inspect.getdoc(type(largest)) or ""), "", "## Use", "", "```python"]
     lines += [
@@ -137,13 +139,14 @@ def _words(metric: str) -> str:
 
 
 def _exhibit(folder: Path, name: str, exhibit: Exhibit) -> list[str]:
-    lines = [f"## {exhibit.name.replace('-', ' ').capitalize()}", "", exhibit.caption, ""]
+    title = exhibit.name.replace("-", " ")
+    lines = [f"## {title[0].upper()}{title[1:]}", "", exhibit.caption, ""]
     if exhibit.image is not None:
         from PIL import Image
 
-        file = f"{name}-{exhibit.name}.png"
+        file = f"{name}-{exhibit.name.lower().replace(' ', '-')}.png"
         Image.fromarray(exhibit.image).save(folder / file, optimize=True)
-        lines += [f"![{exhibit.name.replace('-', ' ')}]({file})", ""]
+        lines += [f"![{title}]({file})", ""]
     if exhibit.text:
         lines += ["```text", *exhibit.text.splitlines(), "```", ""]
     return lines

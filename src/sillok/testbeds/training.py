@@ -77,7 +77,7 @@ class Optimizers:
 
     A convolution's kernel (O, I, h, w) goes to Muon as the matrix (O, I h w), as in its author's runs (Jordan
     et al. 2024). Muon's update has the root mean square of AdamW's ("match_rms_adamw"), so that one learning
-    rate serves both; its weight decay is the recipe's.
+    rate can serve both; AdamW's is the recipe's `outer` times Muon's. The weight decay is the recipe's.
     """
 
     def __init__(self, model: torch.nn.Module, recipe: Recipe) -> None:
@@ -96,6 +96,7 @@ class Optimizers:
             groups, lr=recipe.lr, betas=(0.9, 0.99), weight_decay=recipe.weight_decay, fused=True
         )
         self.parts: list[torch.optim.Optimizer] = [adamw]
+        self._shares = [recipe.outer, 1.0] if hidden else [1.0]
         # a matrix shares its storage with the kernel that it flattens
         self._flat = [(p, torch.nn.Parameter(p.detach().view(len(p), -1))) for p in hidden]
         if hidden:
@@ -112,9 +113,9 @@ class Optimizers:
         """One step of every part at the rate `lr`."""
         for kernel, flat in self._flat:
             flat.grad = None if kernel.grad is None else kernel.grad.flatten(1)
-        for part in self.parts:
+        for part, share in zip(self.parts, self._shares, strict=True):
             for group in part.param_groups:
-                group["lr"] = lr
+                group["lr"] = share * lr
             part.step()
 
     def state(self) -> dict[str, torch.Tensor]:

@@ -17,7 +17,7 @@ from sillok.testbeds import scores, shapes
 from sillok.testbeds.base import Exhibit, Recipe, Testbed, check_count
 from sillok.testbeds.captions import LENGTH, WIDTH, CaptionConditional, Captioned, new_encoder
 from sillok.testbeds.flow import FlowRecipe, VelocityPrediction
-from sillok.testbeds.generator import GUIDANCES, SAMPLES, STEPS
+from sillok.testbeds.generator import GUIDANCES, STEPS
 from sillok.testbeds.training import Progress, at_step, fresh, optimise
 
 HEADINGS = ("right", "down", "left", "up")
@@ -325,7 +325,7 @@ class FlowVideo(CaptionConditional, VelocityPrediction):
         def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
             return self._draw(model, self.condition(labels), guidance, STEPS, seed, 32)
 
-        count = SAMPLES if n is None else n
+        count = 2 * CLASSES if n is None else n
         real = self.data("test", n=count, seed=seed)
         return scores.measure_generator(
             draw, self.judge(max(count, 256)), real.videos, real.labels, GUIDANCES
