@@ -89,6 +89,11 @@ def test_unknown_names_say_what_exists(function, name, size, words):
     assert all(word in str(caught.value) for word in words)
 
 
+def test_a_size_without_shipped_weights_says_how_to_make_them():
+    with pytest.raises(ValueError, match=r"'s' of testbed 'corpus-prose' has no shipped weights \(xs have\)"):
+        testbeds.load("corpus-prose")
+
+
 @pytest.fixture
 def folder(tmp_path):
     for suffix in ("safetensors", "json"):

@@ -166,7 +166,6 @@ def test_train_goes_on_after_a_stop_and_cleans_up(tmp_path, monkeypatch):
         ("clips", "s"),
         ("corpus", "xs"),
         ("ddpm-digits", "s"),
-        ("flow-digits", "s"),
     ],
 )
 def test_a_retraining_begins_as_the_shipped_one_did(monkeypatch, name, size):

@@ -23,9 +23,9 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "digits": ("sillok.testbeds.digits", "Digits", ("xs", "s", "m")),
     "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("s",)),
     "ddpm-digits": ("sillok.testbeds.ddpm", "DDPMDigits", ("s",)),
-    "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ("s",)),
+    "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ()),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
-    "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ("s",)),
+    "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ()),
     "clips": ("sillok.testbeds.video", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
@@ -39,8 +39,8 @@ SIMULATED = "sim_model"
 
 
 def available() -> dict[str, tuple[str, ...]]:
-    """The names of all testbeds, each with the sizes whose checkpoints are shipped."""
-    return {name: sizes for name, (_, _, sizes) in _REGISTRY.items()}
+    """The names of the testbeds whose checkpoints are shipped, each with their sizes."""
+    return {name: sizes for name, (_, _, sizes) in _REGISTRY.items() if sizes}
 
 
 def load(name: str, size: str = "s", *, folder: Path | str | None = None) -> Any:
@@ -58,6 +58,12 @@ def load(name: str, size: str = "s", *, folder: Path | str | None = None) -> Any
         ValueError: unknown name or size, or a checkpoint that is missing, damaged or of another recipe.
     """
     bed = _new(name, size)
+    shipped = _REGISTRY[name][2]
+    if folder is None and size not in shipped:
+        raise ValueError(
+            f"size {size!r} of testbed {name!r} has no shipped weights ({', '.join(shipped) or 'none'} have); "
+            f"make them with: sillok testbed train {name} --size {size} --out DIR"
+        )
     from sillok.testbeds.store import restore
 
     restore(bed, folder)
