@@ -60,7 +60,6 @@ def suffix(scale: float) -> str:
 @trial(
     paper="2410.02416",
     claim="oversaturation",
-    version=2,  # the ddpm testbed was trained anew
     arms=("cfg", "apg", "cfg_rescale", "apg_native"),
     peers=("cfg_rescale", "apg_native"),
     measures={name + suffix(scale): measure for scale in SCALES for name, measure in PER_SCALE.items()}
