@@ -132,7 +132,7 @@ def test_bad_labels_of_movers(labels):
 
 
 def test_the_judge_of_clips_tells_headings_and_looks_apart():
-    judge = testbeds.load("flow-video").judge(256)
+    judge = bed_of("flow-video").judge(256)
     real = video.movers("test", 256, 2)
     found = judge(real.videos, real.labels)
     assert min(found["accuracy"], found["still_accuracy"], found["heading_accuracy"]) > 0.95
