@@ -52,6 +52,17 @@ def test_the_newest_attempt_is_shipped_and_other_papers_stay(record: Record, tmp
     assert {run.id for run in results.read(path).runs} == {"again", "old", "p3"}
 
 
+def test_a_verdict_goes_with_the_version_of_its_trial(record: Record, tmp_path: Path) -> None:
+    results.write(record, tmp_path / "out")
+    for run in RUNS:
+        record.add_run(dataclasses.replace(run, id=f"{run.id}-2", version=run.version + 1))
+    newer = dataclasses.replace(VERDICT, version=VERDICT.version + 1)
+    record.add_verdict(newer)
+    (path,) = results.write(record, tmp_path / "out")
+    assert results.read(path).verdicts == (newer,)
+    assert {run.version for run in results.read(path).runs} == {newer.version}
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [("{}", "line 2"), ('{"run": {"colour": 1}}', "unknown field 'colour'"), ("nonsense", "line 2")],

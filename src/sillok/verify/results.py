@@ -47,7 +47,13 @@ def write(
         path = into / f"{machine.id}.jsonl"
         old = read(path) if path.exists() else None
         runs = _newest(r for r in record.runs(machine=machine.id, scale=scale))
-        verdicts = record.verdicts(machine=machine.id, scale=scale)
+        versions = {run.trial: run.version for run in runs}
+        # a verdict on runs of an earlier version of its trial went with them
+        verdicts = [
+            verdict
+            for verdict in record.verdicts(machine=machine.id, scale=scale)
+            if verdict.version == versions.get(verdict.trial)
+        ]
         if wanted is not None:
             runs = [run for run in runs if run.paper in wanted]
             verdicts = [verdict for verdict in verdicts if verdict.paper in wanted]
