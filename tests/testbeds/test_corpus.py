@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from sillok import testbeds
-from sillok.testbeds import corpus, texts
+from sillok.testbeds import corpus, llama, texts
 
 BEDS = ("corpus", "corpus-prose", "corpus-grammar")
 
@@ -132,15 +132,15 @@ def test_the_order_of_batches_never_changes(length, batch, seed, shard, steps, d
 def test_a_step_of_training_sees_what_the_walk_sees_whatever_came_before(bed, monkeypatch):
     steps = []
     monkeypatch.setattr(
-        corpus, "optimise", lambda model, loss_at, *_: steps.append(loss_at) or {"lm_head.weight": None}
+        llama, "optimise", lambda model, loss_at, *_: steps.append(loss_at) or {"lm_head.weight": None}
     )
 
     class Spy:
         loss = None
         seen: ClassVar[list] = []
 
-        def __call__(self, tokens, labels):
-            self.seen.append(tokens)
+        def __call__(self, input_ids, labels, use_cache):
+            self.seen.append(input_ids)
             return self
 
     bed.fit(Spy(), None, device="cpu", seed=3)

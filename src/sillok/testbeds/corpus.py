@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from sillok.testbeds import texts
 from sillok.testbeds.base import Exhibit, Recipe, Testbed, check_count, check_split
+from sillok.testbeds.llama import fit_llama, llama_config
 from sillok.testbeds.texts import SPLITS
-from sillok.testbeds.training import Progress, fresh, optimise
+from sillok.testbeds.training import Progress, fresh
 
 VOCABULARY = 256
 END = 0  # the byte between documents
@@ -89,21 +90,7 @@ class Corpus(Testbed):
 
     def config(self) -> Any:
         """The `LlamaConfig` of this size."""
-        recipe = self.recipes[self.size]
-        return LlamaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=recipe.hidden,
-            intermediate_size=recipe.inner,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            num_key_value_heads=recipe.heads,
-            max_position_embeddings=CONTEXT,
-            tie_word_embeddings=True,
-            bos_token_id=END,
-            eos_token_id=END,
-            pad_token_id=END,
-            use_cache=True,
-        )
+        return llama_config(self.recipe, vocabulary=VOCABULARY, context=CONTEXT, bos=END, eos=END, pad=END)
 
     def build(self, seed: int = 0) -> Any:
         """A `LlamaForCausalLM` with fresh weights."""
@@ -164,15 +151,11 @@ class Corpus(Testbed):
         recipe = self.recipes[self.size]
         windows = self._windows("train", recipe.context)
 
-        def loss_at(step: int) -> torch.Tensor:
-            tokens = windows[_rows(len(windows), recipe.batch, seed, step)].long().to(device)
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.autocast):
-                loss: torch.Tensor = model(tokens, labels=tokens).loss
-            return loss
+        def inputs_at(step: int) -> dict[str, torch.Tensor]:
+            tokens = windows[_rows(len(windows), recipe.batch, seed, step)].long()
+            return {"input_ids": tokens, "labels": tokens}
 
-        state = optimise(model, loss_at, recipe, progress)
-        state.pop("lm_head.weight")  # tied to the embedding, and stored once
-        return state
+        return fit_llama(model, inputs_at, recipe, progress, device)
 
     @classmethod
     def _windows(cls, split: str, seq_len: int) -> torch.Tensor:

@@ -11,7 +11,7 @@ from sillok.testbeds import digits, scores, shapes
 from sillok.testbeds.base import Exhibit, Testbed, check_count
 from sillok.testbeds.training import at_step
 
-# frames or pixels that `measure` draws at each guidance scale, and the scales
+# samples that `measure` draws at each guidance scale, the steps that each takes, and the scales
 SAMPLES, STEPS = 256, 25
 GUIDANCES = (1.0, 2.0, 4.0)
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import torch
 from torch.nn.functional import cross_entropy
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaForCausalLM
 
 from sillok.testbeds.arith.problems import LEVELS, LONGEST, Problem, problems, work
 from sillok.testbeds.arith.sampling import Completion, complete
@@ -20,7 +20,8 @@ from sillok.testbeds.arith.steps import prefixes
 from sillok.testbeds.arith.tokenizer import ALPHABET, BOS, EOS, PAD, SPECIAL, VOCABULARY, build_tokenizer
 from sillok.testbeds.arith.verifier import Verdict, verdict_text, verify
 from sillok.testbeds.base import Exhibit, Recipe, Testbed
-from sillok.testbeds.training import Progress, fresh, optimise
+from sillok.testbeds.llama import fit_llama, llama_config
+from sillok.testbeds.training import Progress, fresh
 
 CONTEXT = 384  # room for a problem, a completion of 128 tokens and a rollout of as many from its end
 _IDS = {character: index for index, character in enumerate((*SPECIAL, *ALPHABET))}
@@ -54,21 +55,7 @@ class Arith(Testbed):
 
     def config(self) -> Any:
         """The `LlamaConfig` of this size."""
-        recipe = self.recipes[self.size]
-        return LlamaConfig(
-            vocab_size=VOCABULARY,
-            hidden_size=recipe.hidden,
-            intermediate_size=recipe.inner,
-            num_hidden_layers=recipe.layers,
-            num_attention_heads=recipe.heads,
-            num_key_value_heads=recipe.heads,
-            max_position_embeddings=CONTEXT,
-            tie_word_embeddings=True,
-            bos_token_id=BOS,
-            eos_token_id=EOS,
-            pad_token_id=PAD,
-            use_cache=True,
-        )
+        return llama_config(self.recipe, vocabulary=VOCABULARY, context=CONTEXT, bos=BOS, eos=EOS, pad=PAD)
 
     def build(self, seed: int = 0) -> Any:
         """A `LlamaForCausalLM` with fresh weights."""
@@ -87,18 +74,7 @@ class Arith(Testbed):
 
     def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:
         """Next-token cross-entropy on worked solutions never seen before; the problem itself is not trained."""
-        recipe = self.recipes[self.size]
-
-        def loss_at(step: int) -> torch.Tensor:
-            batch = self.batch_for_step(step, seed)
-            inputs = {key: value.to(device) for key, value in batch.items()}
-            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.autocast):
-                loss: torch.Tensor = model(**inputs, use_cache=False).loss
-            return loss
-
-        state = optimise(model, loss_at, recipe, progress)
-        state.pop("lm_head.weight")  # tied to the embedding, and stored once
-        return state
+        return fit_llama(model, lambda step: self.batch_for_step(step, seed), self.recipe, progress, device)
 
     def complete(
         self, prompts: Sequence[str], *, model: Any = None, tokenizer: Any = None, **options: Any
