@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -83,13 +86,29 @@ def test_python_parses_and_links_lead_somewhere(path: Path) -> None:
 def test_generated_pages_are_up_to_date(tmp_path: Path) -> None:
     from sillok.verify import pages
 
-    for path in pages.write(tmp_path / "papers", tmp_path / "examples"):
+    for path in pages.write(tmp_path / "papers", tmp_path / "examples", pictures=False):
         committed = (ROOT / "docs" if path.parent.name == "papers" else ROOT) / path.relative_to(tmp_path)
         assert committed.read_text(encoding="utf-8") == path.read_text(encoding="utf-8"), (
             f"run `make pages`: {path.name}"
         )
         charts = {chart.name for chart in path.parent.glob("*.svg")}
         assert charts <= {chart.name for chart in committed.parent.glob("*.svg")}
+
+
+def test_a_page_shows_the_pictures_of_its_trials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sillok import papers
+    from sillok.verify import pages, worker
+
+    card = papers.catalogue()["2410.02416"]
+    trial = worker.load_trial(card.claims[0].trial)
+    (picture,) = trial.pictures
+    plain = np.full((4, 6, 3), 200, np.uint8)
+    monkeypatch.setattr(trial, "pictures", [dataclasses.replace(picture, draw=lambda: plain)])
+    text = pages.page(card, tmp_path, pictures=True)
+    name = f"{card.id}-{card.claims[0].id}-{picture.name}.png"
+    assert f"]({name})\n\n*{picture.caption}*" in text
+    assert np.array_equal(np.asarray(Image.open(tmp_path / name)), plain)
+    assert (ROOT / "docs" / "papers" / name).exists(), "run `make pages`"
 
 
 def test_testbeds_pages_tell_what_is_shipped(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -118,3 +119,20 @@ def test_timed_calls_need_a_declaration() -> None:
     }
     with pytest.raises(Exception, match="does not declare interleave"):
         execute(made, job, lambda share: None)
+
+
+def test_pictures_are_declared_by_name_and_drawn_only_when_asked_for() -> None:
+    made = declare()
+
+    @made.pictured("before-after", "What there is to see.")
+    def draw() -> np.ndarray:
+        return np.zeros((2, 3, 3), np.uint8)
+
+    (picture,) = made.pictures
+    assert (picture.name, picture.caption) == ("before-after", "What there is to see.")
+    assert picture.draw().shape == (2, 3, 3)
+    assert "pictures" not in made.describe()  # nothing that decides whether earlier runs count
+    with pytest.raises(ValueError, match="taken: 'before-after'"):
+        made.pictured("before-after", "Again.")
+    with pytest.raises(ValueError, match="letters, digits and hyphens"):
+        made.pictured("a/b", "No slug.")

@@ -12,6 +12,7 @@ from sillok.verify.stats import Paired, Truth
 
 if TYPE_CHECKING:
     import numpy as np
+    from numpy.typing import NDArray
 
 PEER_SEEDS = 3
 SCALES = ("smoke", "here", "full")
@@ -56,6 +57,16 @@ class Interleave:
 Measures = Mapping[str, float]
 Body = Callable[["Run"], Measures | Timed]
 Rule = Callable[[Paired], Truth | bool]
+Draw = Callable[[], "NDArray[np.uint8]"]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a paper's page: ``draw`` gives it as (H, W, 3) in 8 bits, the same at every call."""
+
+    name: str
+    caption: str
+    draw: Draw
 
 
 class Run:
@@ -165,6 +176,7 @@ class Trial:
     version: int = 1
     title: str = ""
     rule: Rule | None = None
+    pictures: list[Picture] = field(default_factory=list)
 
     @property
     def judged(self) -> tuple[str, ...]:
@@ -175,6 +187,24 @@ class Trial:
         """Declare the rule that turns measurements into a verdict."""
         self.rule = rule
         return rule
+
+    def pictured(self, name: str, caption: str) -> Callable[[Draw], Draw]:
+        """Declare a picture for the paper's page; the decorated function draws it, when pages are made.
+
+        Args:
+            name: a slug, different from the trial's other pictures.
+            caption: what there is to see, in one or two sentences.
+        """
+        if not name or not all(c.isalnum() or c == "-" for c in name):
+            raise ValueError(f"name of a picture must be letters, digits and hyphens; got {name!r}")
+        if any(picture.name == name for picture in self.pictures):
+            raise ValueError(f"name of a picture is taken: {name!r}")
+
+        def wrap(draw: Draw) -> Draw:
+            self.pictures.append(Picture(name, caption, draw))
+            return draw
+
+        return wrap
 
     def describe(self) -> dict[str, Any]:
         """The declaration as JSON: what the planner, the store and the report need."""

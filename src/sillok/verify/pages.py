@@ -14,6 +14,7 @@ from sillok import digest, papers
 from sillok.papers import Card, Claim
 from sillok.verify import needs, tables, view
 from sillok.verify.report import draw
+from sillok.verify.worker import load_trial
 
 _INK = "#6f747d"  # readable on white and on dark: an <img> knows no theme
 EXAMPLE = "first.md"
@@ -41,8 +42,14 @@ def example(cards: Sequence[Card]) -> str:
     return digest.write(digest.Digest(date=dt.date.fromisoformat(str(newest)), entries=entries))
 
 
-def page(card: Card, folder: Path | None = None) -> str:
-    """The page of a paper in Markdown; with a folder, its charts are written there as SVG."""
+def page(card: Card, folder: Path | None = None, *, pictures: bool = False) -> str:
+    """The page of a paper in Markdown; with a folder, its charts are written there as SVG.
+
+    Args:
+        card: of the paper.
+        folder: of the page; None to write no chart.
+        pictures: draw the trials' pictures into the folder, too.
+    """
     found = view.gather(card, None)
     parts = [
         f"# {card.title}",
@@ -57,6 +64,7 @@ def page(card: Card, folder: Path | None = None) -> str:
     parts.append("## What was measured")
     for claim in card.claims:
         parts += _claim(card, claim, found[claim.id], folder)
+        parts += _pictures(card, claim, folder if pictures else None)
     parts.append(_bullets("## Differs from the paper", card.differs))
     if card.checked:
         parts.append(_bullets("## Checked against", card.checked))
@@ -125,6 +133,18 @@ def _claim(card: Card, claim: Claim, found: list[view.Result], folder: Path | No
     return parts
 
 
+def _pictures(card: Card, claim: Claim, folder: Path | None) -> list[str]:
+    parts = []
+    for picture in load_trial(claim.trial).pictures if claim.trial else ():
+        name = f"{card.id}-{claim.id}-{picture.name}.png"
+        if folder is not None:
+            from PIL import Image
+
+            Image.fromarray(picture.draw()).save(folder / name, optimize=True)
+        parts.append(f"![{picture.name}]({name})\n\n*{picture.caption}*")
+    return parts
+
+
 def _slug(name: str) -> str:
     return "".join(c if c.isalnum() else "-" for c in name.lower()).strip("-")
 
@@ -149,12 +169,12 @@ def index(cards: Sequence[Card]) -> str:
     return "\n".join(rows) + "\n"
 
 
-def write(pages: Path, examples: Path) -> list[Path]:
-    """Write all pages with their charts, the list of them, and the example digest."""
+def write(pages: Path, examples: Path, *, pictures: bool = True) -> list[Path]:
+    """Write all pages with their charts and pictures, the list of them, and the example digest."""
     pages.mkdir(parents=True, exist_ok=True)
     examples.mkdir(parents=True, exist_ok=True)
     cards = measured_cards()
-    texts = {pages / f"{card.id}.md": page(card, pages) for card in cards}
+    texts = {pages / f"{card.id}.md": page(card, pages, pictures=pictures) for card in cards}
     texts |= {pages / "index.md": index(cards), examples / EXAMPLE: example(cards)}
     for path, text in texts.items():
         path.write_text(text, encoding="utf-8")
