@@ -49,6 +49,7 @@ def test_every_caption_of_the_testbeds_is_known():
         (["a <pad>"], "captions know no '<pad>'"),
         ([], "captions must be a list of at least one text"),
         ("a red circle", "captions must be a list of at least one text; got 'a red circle'"),
+        (["a red circle", 3], "captions must be a list of at least one text; got .*3"),
         (["a " * 11], "captions must have at most 10 words"),
     ],
 )
@@ -62,6 +63,7 @@ def test_labels_and_captions_are_one_condition():
         bed = bed_of(name)
         labels = torch.arange(count)
         assert torch.equal(bed.condition(labels), bed.condition(bed.captions(labels)))
+        assert torch.equal(bed.condition(labels.tolist()), bed.condition(labels))
         with pytest.raises(ValueError, match=rf"labels must have shape \(N,\) and lie in \[0, {count - 1}\]"):
             bed.condition(torch.tensor([count]))
 

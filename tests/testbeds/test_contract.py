@@ -193,7 +193,7 @@ def test_the_catalogue_needs_no_framework_and_tells_what_is_shipped():
         assert row["bounds"] == {metric: list(bound) for metric, bound in bed.bounds().items()}
         assert row["bounds"].keys() <= row["quality"].keys()
         assert (row["summary"], row["recipe_hash"]) == (bed.summary, bed.recipe.hash)
-        assert row["seconds"] < 15 * 60 or row["name"] == "ddpm"  # two runs, until one of 15 minutes will do
+        assert row["seconds"] < 15 * 60
 
 
 def test_a_missing_library_names_the_command(monkeypatch):

@@ -58,7 +58,7 @@ def tokens(captions: list[str]) -> torch.Tensor:
     Raises:
         ValueError: no caption, a word that the models never saw, or too many words.
     """
-    if isinstance(captions, str) or not len(captions):
+    if isinstance(captions, str) or not len(captions) or not all(isinstance(c, str) for c in captions):
         raise ValueError(f"captions must be a list of at least one text; got {captions!r}")
     for caption in captions:
         unknown = [word for word in caption.split() if word not in WORDS[3:]]
@@ -130,11 +130,11 @@ class CaptionConditional(Generator):
         """The tokens (N, 12) of captions, or of the captions of class labels (N,).
 
         Raises:
-            ValueError: a caption with a word that the model does not know, or labels out of range.
+            ValueError: a caption with a word that the model does not know, labels out of range, or neither.
         """
-        if not isinstance(labels, list | tuple):
-            labels = self.captions(torch.as_tensor(labels))
-        return tokens(list(labels))
+        if isinstance(labels, str) or any(isinstance(label, str) for label in labels):
+            return tokens(labels)
+        return tokens(self.captions(torch.as_tensor(labels)))
 
     def captions(self, labels: torch.Tensor) -> list[str]:
         """The captions of class labels (N,).

@@ -26,6 +26,7 @@ class FlowRecipe(Recipe):
     head: int
     layers: int
     label_dropout: float = 0.12
+    shift: float = 1.0  # of the times towards noise, as FlowMatchEulerDiscreteScheduler means it
     autocast: bool = True
     compiled: bool = True
     turn: float = shapes.FULL_TURN
@@ -38,21 +39,28 @@ class VelocityPrediction(Generator):
     """What all of them share: with x = (1 - s) x0 + s noise, the network predicts noise - x0 at timestep 1000 s."""
 
     def scheduler(self) -> Any:
-        """A `FlowMatchEulerDiscreteScheduler` without time shift."""
-        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=1.0)
+        """A `FlowMatchEulerDiscreteScheduler` with the recipe's time shift."""
+        recipe: Any = self.recipe
+        return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=recipe.shift)
 
     @abstractmethod
     def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """The predicted velocity of what `build` made, in training."""
 
     def fit(self, model: Any, progress: Progress, *, device: str, seed: int) -> dict[str, torch.Tensor]:
-        """Mean squared error of the velocity at logit-normal times, conditions dropped now and then."""
+        """Mean squared error of the velocity, conditions dropped now and then.
+
+        Times are logit-normal and shifted as the scheduler's are (Esser et al. 2024, sections 3.1 and 5.3.2):
+        the more pixels show one thing, the more noise it takes to hide it, and where the sample itself shows
+        what the condition says, the condition is not learned.
+        """
         recipe: Any = self.recipe
         network = compiled(model) if recipe.compiled else model
 
         def loss_at(step: int) -> torch.Tensor:
             samples, condition, noise, generator = self.batch_for_step(seed, step, recipe.batch)
-            time = torch.randn(recipe.batch, generator=generator).sigmoid()
+            time = torch.randn(len(samples), generator=generator).sigmoid()
+            time = recipe.shift * time / (1 + (recipe.shift - 1) * time)
             level = time.view(-1, *[1] * (samples.ndim - 1))
             noisy = (1 - level) * samples + level * noise
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.autocast):

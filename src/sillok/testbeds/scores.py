@@ -229,7 +229,7 @@ def measure_generator(
     judge: Judge,
     real: torch.Tensor,
     real_labels: torch.Tensor,
-    guidances: tuple[float, ...] = (1.0, 2.0, 4.0),
+    guidances: tuple[float, ...],
 ) -> dict[str, float]:
     """Scores of a class-conditional generator at several guidance scales.
 

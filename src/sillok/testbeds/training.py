@@ -69,7 +69,7 @@ def compiled(model: Any) -> Any:
     """
     if shutil.which("g++") is None and not torch.cuda.is_available():
         return model
-    return torch.compile(model)
+    return torch.compile(model, dynamic=False)  # each shape of a batch gets its own, faster program
 
 
 class Optimizers:
