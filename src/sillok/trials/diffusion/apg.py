@@ -64,7 +64,9 @@ def network_of(bed: Any, model: Any) -> Network:
     model.to(memory_format=torch.channels_last)
 
     def network(x: torch.Tensor, t: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        predicted: torch.Tensor = bed.predict(model, x.contiguous(memory_format=torch.channels_last), t, labels)
+        predicted: torch.Tensor = bed.predict(
+            model, x.contiguous(memory_format=torch.channels_last), t, labels
+        )
         return predicted
 
     return network
