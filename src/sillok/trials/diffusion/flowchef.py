@@ -257,7 +257,7 @@ def inverse(run: Run) -> Timed:
     scale = SCALE.get(run.arm, {}).get("box", 0.0)
 
     def once(watch: Meter | None = None) -> None:
-        steer(bed, run.arm, cost, scale, noise[:size], 6, fault=fault, meter=watch)
+        steer(bed, run.arm, cost, scale, noise[:size], run.pick(smoke=2, here=6), fault=fault, meter=watch)
 
     meter = Meter(bed.model)
     once(meter)
