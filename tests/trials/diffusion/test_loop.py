@@ -138,6 +138,24 @@ def test_a_guider_that_stops_costs_one_branch() -> None:
     assert network.calls == 10 + 3
 
 
+def test_what_is_done_before_a_step_is_what_the_step_starts_from() -> None:
+    seen: list[tuple[int, float]] = []
+
+    def network(x, t):
+        seen.append((len(seen), float(x.mean())))
+        return torch.zeros_like(x)
+
+    def before(i, x, t, scheduler):
+        assert float(scheduler.timesteps[i]) == float(t)
+        return torch.full_like(x, float(i))
+
+    scheduler = scheduler_of("FlowMatchEulerDiscreteScheduler")
+    guider = ClassifierFreeGuidance(guidance_scale=1.0)
+    out = denoise(network, scheduler, guider, noise(0), {}, 3, before_step=before)
+    assert seen == [(0, 0.0), (1, 1.0), (2, 2.0)]
+    assert torch.equal(out, torch.full_like(out, 2.0))
+
+
 def test_bad_input_is_named_before_the_network_runs() -> None:
     network = Knowing(scheduler_of("DDIMScheduler"), 2)
     scheduler, guider = scheduler_of("DDIMScheduler"), ClassifierFreeGuidance()

@@ -23,6 +23,7 @@ def denoise(
     steps: int,
     *,
     generator: torch.Generator | None = None,
+    before_step: Callable[[int, Tensor, Tensor, Any], Tensor] | None = None,
     on_step: Callable[[int, Tensor], None] | None = None,
     prepare: Callable[[Any], None] | None = None,
 ) -> Tensor:
@@ -37,6 +38,7 @@ def denoise(
         conditions: name -> a tensor for all branches, or (conditional, unconditional).
         steps: of the scheduler; it may evaluate the network more often (Heun).
         generator: for schedulers that draw noise.
+        before_step: called with the step's index, x, its timestep and the scheduler; gives the x to go on with.
         on_step: called with the step's index and x after it.
         prepare: called with the fresh scheduler, its timesteps set (for methods that are schedulers).
 
@@ -68,6 +70,8 @@ def denoise(
     x = noise * getattr(scheduler, "init_noise_sigma", 1.0)
     count = len(scheduler.timesteps)
     for i, t in enumerate(scheduler.timesteps):
+        if before_step is not None:
+            x = before_step(i, x, t, scheduler)
         scaled = scheduler.scale_model_input(x, t) if hasattr(scheduler, "scale_model_input") else x
         if guider is None:
             pred = network(scaled, t, **conditions)
