@@ -43,6 +43,12 @@ class VelocityPrediction(Generator):
         recipe: Any = self.recipe
         return FlowMatchEulerDiscreteScheduler(num_train_timesteps=1000, shift=recipe.shift)
 
+    def shift_of(self, samples: torch.Tensor) -> float:
+        """The time shift that a batch (N, ...) is trained with."""
+        recipe: Any = self.recipe
+        shift: float = recipe.shift
+        return shift
+
     @abstractmethod
     def forward(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
         """The predicted velocity of what `build` made, in training."""
@@ -60,7 +66,8 @@ class VelocityPrediction(Generator):
         def loss_at(step: int) -> torch.Tensor:
             samples, condition, noise, generator = self.batch_for_step(seed, step, recipe.batch)
             time = torch.randn(len(samples), generator=generator).sigmoid()
-            time = recipe.shift * time / (1 + (recipe.shift - 1) * time)
+            shift = self.shift_of(samples)
+            time = shift * time / (1 + (shift - 1) * time)
             level = time.view(-1, *[1] * (samples.ndim - 1))
             noisy = (1 - level) * samples + level * noise
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=recipe.autocast):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -267,8 +268,8 @@ class FlowVideo(CaptionConditional, VelocityPrediction):
             head=64,
             layers=4,
             modulation=64,
-            shift=8.0,
-            stills=1500,
+            shift=24.0,
+            stills=1300,
             still_batch=64,
             steps=3700,
             batch=8,
@@ -320,6 +321,11 @@ class FlowVideo(CaptionConditional, VelocityPrediction):
         """Clips never seen before, and their captions."""
         data = self.data("train", n=size, seed=seed * 1_000_003 + step)
         return data.videos, data.captions()
+
+    def shift_of(self, samples: torch.Tensor) -> float:
+        """The recipe's shift for whole clips; fewer frames need less noise to hide what they show."""
+        recipe = self.recipes[self.size]
+        return recipe.shift * math.sqrt(samples.shape[1] / recipe.frames)  # Esser et al. 2024, eq. 23
 
     def batch_for_step(
         self, seed: int, step: int, size: int
