@@ -7,7 +7,6 @@ from itertools import pairwise
 import pytest
 import torch
 
-from sillok.methods.diffusion.wind import Detection
 from sillok.testbeds import load
 from sillok.trials.diffusion.wind import (
     ANGLES,
@@ -15,11 +14,10 @@ from sillok.trials.diffusion.wind import (
     MILD,
     TABLE,
     Maker,
+    answered,
     identification,
-    named,
     population,
     sampler,
-    share,
 )
 from sillok.verify import Paired, Run, Truth
 
@@ -45,27 +43,38 @@ def test_samplers_end_where_they_say() -> None:
     assert not ours.config.clip_sample
 
 
-def test_arms_share_keys_and_differ_as_they_are_called() -> None:
+def test_arms_have_the_same_keys_and_the_baseline_no_pattern() -> None:
     shape = (3, 32, 32)
-    runs = {arm: Run(arm=arm, seed=1, scale="smoke") for arm in ("exhaustive", "wind", "ringid", "fast")}
-    winds = {arm: population(run, arm, shape, 640) for arm, run in runs.items()}
-    assert [wind.n_groups for wind in winds.values()] == [1, 64, 64, 64]
-    assert torch.equal(winds["wind"].latents(5), winds["ringid"].latents(5))
+    winds = {
+        arm: population(Run(arm=arm, seed=1, scale="smoke"), arm, shape, 640)
+        for arm in ("exhaustive", "wind")
+    }
+    assert [wind.n_groups for wind in winds.values()] == [1, 64]
     other = population(Run(arm="wind", seed=2, scale="smoke"), "wind", shape, 640)
     assert not torch.equal(other.latents(5), winds["wind"].latents(5))
-    lost = winds["wind"].latents(70, pattern=False)
-    answers = {arm: named(arm, winds[arm], lost)[0] for arm in ("wind", "ringid", "fast")}
-    assert answers["wind"].index == 70
-    assert answers["fast"].index is None
-    assert answers["ringid"].index == winds["wind"].group(lost)[0]
-    assert [a.comparisons for a in answers.values()] == [64 + 10 + 640, 64, 64 + 10]
-    whole = named("exhaustive", winds["exhaustive"], winds["exhaustive"].latents(70))[0]
-    assert (whole.index, whole.comparisons) == (70, 640)
 
 
-def test_share_counts_right_keys_alone() -> None:
-    found = [Detection(index, 0, 1.0, 1) for index in (1, 2, None)]
-    assert share(found, [1, 3, 2]) == pytest.approx(1 / 3)
+def test_answers_are_counted_by_scheme() -> None:
+    wind = population(Run(arm="wind", seed=1, scale="smoke"), "wind", (3, 32, 32), 640)
+    keys = [3, 70]
+    whole = torch.cat([wind.latents(key) for key in keys])
+    lost = torch.cat(
+        [wind.latents(key, pattern=False) for key in keys]
+    )  # stage 1 misses, the full search finds
+    swapped = whole.flip(0)
+    inverted = dict.fromkeys(ATTACKS, whole) | {"blur": lost, "crop75": swapped, "jpeg75": lost * 0 + 0.3}
+    scores = answered(wind, inverted, keys)
+    assert scores["accuracy_clean"] == scores["accuracy_blur"] == 1
+    assert scores["accuracy_crop75"] == scores["accuracy_jpeg75"] == scores["rings_crop75"] == 0
+    assert scores["accuracy"] == pytest.approx(6 / 7)
+    assert scores["accuracy_fast"] == pytest.approx(5 / 7)
+    assert scores["accuracy_rings"] == pytest.approx(5 / 7, abs=0.08)
+    assert scores["comparisons_fast"] == 64 + 10
+    assert scores["comparisons"] == pytest.approx(64 + 10 + 640 / 7)
+    assert scores["wrong"] == pytest.approx(1 / 9)
+    plain = population(Run(arm="exhaustive", seed=1, scale="smoke"), "exhaustive", (3, 32, 32), 640)
+    baseline = answered(plain, dict.fromkeys(ATTACKS, plain.latents(3)), [3])
+    assert (baseline["accuracy"], baseline["comparisons"], baseline["accuracy_rings"]) == (1, 640, 0)
 
 
 def test_an_inverted_image_resembles_its_noise() -> None:
@@ -84,33 +93,34 @@ GOOD = {
     "accuracy_clean": 1.0,
     "accuracy_jpeg75": 0.97,
     "accuracy_noise02": 1.0,
+    "accuracy_rings": 0.8,
     "false": 0.0,
 }
-EXHAUSTIVE = GOOD | {"comparisons": 10_000.0}
+EXHAUSTIVE = GOOD | {"comparisons": 10_000.0, "accuracy_rings": 0.0}
 
 
-def table(wind: dict[str, float], ringid: float = 0.8) -> Paired:
-    rows = {"exhaustive": EXHAUSTIVE, "wind": GOOD | wind, "ringid": {"accuracy": ringid}}
+def table(wind: dict[str, float]) -> Paired:
+    rows = {"exhaustive": EXHAUSTIVE, "wind": GOOD | wind}
     return Paired(tuple(rows), {arm: dict.fromkeys(range(5), row) for arm, row in rows.items()}, "here")
 
 
 @pytest.mark.parametrize(
-    ("wind", "ringid", "expected"),
+    ("wind", "expected"),
     [
-        ({}, 0.8, Truth.YES),
-        ({}, 0.9, Truth.YES),
-        ({}, 0.91, Truth.NO),
-        ({"comparisons": 1001.0}, 0.8, Truth.NO),
-        ({"accuracy_clean": 0.94}, 0.8, Truth.NO),
-        ({"accuracy_jpeg75": 0.94}, 0.8, Truth.NO),
-        ({"accuracy_noise02": 0.94}, 0.8, Truth.NO),
-        ({"false": 0.02}, 0.8, Truth.NO),
-        (EXHAUSTIVE, 0.8, Truth.NO),  # the baseline itself
+        ({}, Truth.YES),
+        ({"accuracy_rings": 0.9}, Truth.YES),
+        ({"accuracy_rings": 0.91}, Truth.NO),
+        ({"comparisons": 1001.0}, Truth.NO),
+        ({"accuracy_clean": 0.94}, Truth.NO),
+        ({"accuracy_jpeg75": 0.94}, Truth.NO),
+        ({"accuracy_noise02": 0.94}, Truth.NO),
+        ({"false": 0.02}, Truth.NO),
+        (EXHAUSTIVE, Truth.NO),  # the baseline itself
     ],
 )
-def test_the_rule(wind: dict[str, float], ringid: float, expected: Truth) -> None:
+def test_the_rule(wind: dict[str, float], expected: Truth) -> None:
     assert identification.rule is not None
-    assert identification.rule(table(wind, ringid)) is expected
+    assert identification.rule(table(wind)) is expected
 
 
 def test_a_run_measures_what_it_declares_and_the_fault_costs_comparisons() -> None:
@@ -119,7 +129,7 @@ def test_a_run_measures_what_it_declares_and_the_fault_costs_comparisons() -> No
         for fault in (False, True)
     )
     assert set(whole) == set(identification.measures)
-    assert broken["stage1"] < 1 == whole["stage1"]
+    assert broken["rings_clean"] < 1 == whole["rings_clean"]
     assert broken["comparisons"] > whole["comparisons"] + 100
     again = dict(identification.body(Run(arm="wind", seed=0, scale="smoke")))
     assert again | {"seconds": 0} == whole | {"seconds": 0}
