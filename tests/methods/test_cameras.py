@@ -67,9 +67,9 @@ def test_a_warp_by_true_depth_gives_the_other_view() -> None:
     views = shapes.render_spaces(scenes, 48, samples=2)
     depth = np.asarray(views.depth[0, 0], np.float64)
     depth = np.where(np.isfinite(depth), depth, 40.0)
-    image = np.asarray(views.images[0, 0], np.float64)
+    image = np.asarray(views.image[0, 0], np.float64)
     frames = warp(image, depth, scenes.world_to_camera[0], shapes.intrinsics(scenes, 48)[0])
-    moved = np.asarray(views.images[0, 1], np.float64)
+    moved = np.asarray(views.image[0, 1], np.float64)
     seen = frames[1].sum(-1) > 0
     assert seen.mean() > 0.8
     assert np.abs(frames[1] - moved)[seen].mean() < 0.5 * np.abs(image - moved)[seen].mean()

@@ -111,11 +111,11 @@ def test_a_mask_too_small_to_warp_is_shifted() -> None:
     depth = np.full(SIZE, 4.0)
     depth[10, 6] = 8.0
     poses = np.tile(np.eye(4), (2, 1, 1))
-    poses[1, :3, 3] = [2.0, -0.5, 0]  # at depth 8: eight pixels right and two up, behind the plane in front
+    poses[1, :3, 3] = [0.5, -0.25, 0]  # at depth 8: two pixels right and one up, behind the plane in front
     assert warp(speck, depth, poses, K)[1].sum() < 0.25
     masks = warp_masks(speck, depth, poses, K)
     assert masks[1].sum() == 1
-    assert masks[1][8, 14] == 1
+    assert masks[1][9, 8] == 1
 
 
 def features(seed: int) -> list[torch.Tensor]:
