@@ -26,6 +26,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ()),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ()),
+    "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ()),
     "clips": ("sillok.testbeds.video", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ()),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),

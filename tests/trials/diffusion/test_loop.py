@@ -168,3 +168,25 @@ def test_bad_input_is_named_before_the_network_runs() -> None:
     with pytest.raises(ValueError, match="KDPM2DiscreteScheduler"):
         denoise(network, diffusers.KDPM2DiscreteScheduler(), DenoisedAPG(), noise(0), {"image": noise(1)}, 2)
     assert network.calls == 0
+
+
+def test_without_a_guider_there_is_one_branch() -> None:
+    network = Knowing(scheduler_of("FlowMatchEulerDiscreteScheduler"), 4)
+    image = noise(1)
+    out = denoise(
+        network, scheduler_of("FlowMatchEulerDiscreteScheduler"), None, noise(0), {"image": image}, 4
+    )
+    torch.testing.assert_close(out, image, atol=1e-4, rtol=1e-4)
+    assert network.calls == 4
+    with pytest.raises(ValueError, match="'image' has two parts, and without a guider there is one branch"):
+        denoise(network, scheduler_of("DDIMScheduler"), None, noise(0), {"image": (image, image)}, 4)
+    assert network.calls == 4
+
+
+def test_the_fresh_scheduler_can_be_prepared() -> None:
+    given, seen = scheduler_of("FlowMatchEulerDiscreteScheduler"), []
+    network = Knowing(scheduler_of("FlowMatchEulerDiscreteScheduler"), 4)
+    denoise(network, given, None, noise(0), {"image": noise(1)}, 4, prepare=seen.append)
+    assert len(seen) == 1
+    assert seen[0] is not given
+    assert len(seen[0].timesteps) == 4

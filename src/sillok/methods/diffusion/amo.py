@@ -154,7 +154,7 @@ class OvershootFlowMatchScheduler(FlowMatchEulerDiscreteScheduler):
         given = self._map() if callable(self._map) else self._map
         m = None if given is None else spread(_checked_map(given).to(sample.device), sample)
         sigma, after = (self.sigmas[self.step_index + i].double() for i in (0, 1))
-        beyond, scale, noise = coefficients(sigma, after, self.config.overshoot, m)
+        beyond, scale, noise = self._coefficients(sigma, after, m)
         x = sample.to(torch.float32)
         x = x + _as(beyond - sigma, x) * model_output
         xi = randn_tensor(x.shape, generator=generator or self._generator, device=x.device, dtype=x.dtype)
@@ -163,6 +163,9 @@ class OvershootFlowMatchScheduler(FlowMatchEulerDiscreteScheduler):
         if not return_dict:
             return (previous,)
         return FlowMatchEulerDiscreteSchedulerOutput(prev_sample=previous)
+
+    def _coefficients(self, sigma: Tensor, after: Tensor, m: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        return coefficients(sigma, after, self.config.overshoot, m)
 
     _generator: Generators | None = None
 

@@ -36,8 +36,8 @@ STEPS = 50
 # 10,000), of one grid: for each problem by PSNR, for the classifier by the share that the judge recognises.
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 SCALE: dict[str, dict[str, float]] = {
-    "full": {"box": 0.25, "sr2": 0.25, "blur": 0.25, "classifier": 1.0},
-    "flowchef": {"box": 0.125, "sr2": 0.125, "blur": 1.0, "classifier": 1.0},
+    "full": {"box": 0.25, "sr2": 0.25, "blur": 0.25, "classifier": 0.25},
+    "flowchef": {"box": 0.125, "sr2": 0.125, "blur": 1.0, "classifier": 0.25},
 }
 HELD, SWEEP_SEED = 16, 10_000
 
