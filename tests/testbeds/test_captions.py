@@ -8,7 +8,7 @@ import torch
 from diffusers import StableDiffusionPipeline
 
 from sillok import testbeds
-from sillok.testbeds import captions, shapes, video
+from sillok.testbeds import captions, movers, shapes
 
 
 def bed_of(name):
@@ -39,7 +39,7 @@ def test_word_numbers_never_change():
 
 def test_every_caption_of_the_testbeds_is_known():
     assert len({tuple(row) for row in captions.tokens(shapes.captions(np.arange(16))).tolist()}) == 16
-    assert len({tuple(row) for row in captions.tokens(video.captions_of(range(64))).tolist()}) == 64
+    assert len({tuple(row) for row in captions.tokens(movers.captions_of(range(64))).tolist()}) == 64
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_parts_fit_a_stable_diffusion_pipeline():
 
 
 def test_movers_are_what_their_captions_say():
-    data = video.movers("test", 256, 3)
+    data = movers.movers("test", 256, 3)
     assert data.videos.shape == (256, 8, 3, 32, 32)
     assert data.captions() == shapes.clip_captions(data.clips)
     # one object, a straight line at a constant speed, wholly in view in every frame
@@ -110,15 +110,15 @@ def test_movers_are_what_their_captions_say():
 
 
 def test_movers_repeat_and_append():
-    few, more = video.movers("val", 3, 5), video.movers("val", 9, 5)
+    few, more = movers.movers("val", 3, 5), movers.movers("val", 9, 5)
     assert torch.equal(few.videos, more.videos[:3])
-    assert not torch.equal(few.videos, video.movers("test", 3, 5).videos)
-    asked = video.movers("train", 64, labels=np.arange(64))
+    assert not torch.equal(few.videos, movers.movers("test", 3, 5).videos)
+    asked = movers.movers("train", 64, labels=np.arange(64))
     assert asked.labels.tolist() == list(range(64))
 
 
 def test_the_mask_moves_as_the_clip_says():
-    clips = video.sample_movers(32, 1)
+    clips = movers.sample_movers(32, 1)
     _, masks = shapes.render_clips(clips, 64)
     rows, columns = np.mgrid[:64, :64] + 0.5
     weight = masks.astype(float)
@@ -130,15 +130,46 @@ def test_the_mask_moves_as_the_clip_says():
 @pytest.mark.parametrize("labels", [np.array([64]), np.array([-1]), np.zeros((1, 1), np.int64)])
 def test_bad_labels_of_movers(labels):
     with pytest.raises(ValueError, match=r"lie in \[0, 63\]"):
-        video.sample_movers(1, labels=labels)
+        movers.sample_movers(1, labels=labels)
 
 
 def test_the_judge_of_clips_tells_headings_and_looks_apart():
     judge = bed_of("flow-video").judge(256)
-    real = video.movers("test", 256, 2)
+    real = movers.movers("test", 256, 2)
     found = judge(real.videos, real.labels)
     assert min(found["accuracy"], found["still_accuracy"], found["heading_accuracy"]) > 0.95
     backwards = judge(real.videos.flip(1), real.labels)
     assert backwards["heading_accuracy"] < 0.05 and backwards["still_accuracy"] > 0.95
     frozen = judge(real.videos[:, :1].expand(-1, 8, -1, -1, -1), real.labels)
     assert frozen["heading_accuracy"] < 0.6
+
+
+def test_a_still_is_embedded_as_the_frame_that_it_is():
+    bed = bed_of("flow-video")
+    embed = bed.whole.denoiser.patch_embed
+    clips = movers.movers("test", 3).videos
+    text = torch.randn(3, bed.length, 64, generator=torch.Generator().manual_seed(0))
+    times = torch.tensor([0, 3, 7])
+    with torch.no_grad():
+        frames = embed(text, clips)[:, bed.length :].unflatten(1, (8, -1))
+        handle = bed._place_stills(embed)
+        bed._times = times
+        stills = embed(text, clips[torch.arange(3), times][:, None])[:, bed.length :]
+        bed._times = None
+        handle.remove()
+    torch.testing.assert_close(stills, frames[torch.arange(3), times])
+
+
+def test_training_sees_stills_first_and_then_clips():
+    bed = bed_of("flow-video")
+    recipe = bed.recipe
+    stills, tokens, noise, _ = bed.batch_for_step(0, recipe.stills - 1, recipe.batch)
+    assert stills.shape == noise.shape == (recipe.still_batch, 1, 3, 32, 32)
+    assert len(tokens) == len(bed._times) == recipe.still_batch
+    assert len(set(bed._times.tolist())) == 8
+    clips, _, _, _ = bed.batch_for_step(0, recipe.stills, recipe.batch)
+    assert clips.shape == (recipe.batch, 8, 3, 32, 32) and bed._times is None
+    assert bed.shift_of(stills) == pytest.approx(bed.shift_of(clips) / 8**0.5)
+    captions_seen = bed.batch(0, 0, 400)[1]
+    silent = np.mean(["moves" not in caption for caption in captions_seen])
+    assert silent == pytest.approx(recipe.silent, abs=0.06)

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from sillok.testbeds import shapes
+from sillok.testbeds.movers import movers, sample_movers
 from sillok.testbeds.tracks import object_tracks, patch_displacements, track_error, true_tracks
-from sillok.testbeds.video import movers, sample_movers
 
 
 def test_tracks_of_rendered_clips_are_the_renderers() -> None:

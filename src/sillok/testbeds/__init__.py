@@ -27,7 +27,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ()),
     "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ()),
-    "clips": ("sillok.testbeds.video", "Movers", ("s",)),
+    "clips": ("sillok.testbeds.movers", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ()),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
     "corpus-prose": ("sillok.testbeds.corpora", "CorpusProse", ("xs",)),

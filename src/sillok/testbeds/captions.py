@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
@@ -52,8 +52,8 @@ def tokenizer() -> Any:
     )
 
 
-def tokens(captions: list[str]) -> torch.Tensor:
-    """(N, 12) int64 tokens of captions; an empty caption is the null condition.
+def tokens(captions: list[str], length: int = LENGTH) -> torch.Tensor:
+    """(N, length) int64 tokens of captions; an empty caption is the null condition.
 
     Raises:
         ValueError: no caption, a word that the models never saw, or too many words.
@@ -68,12 +68,13 @@ def tokens(captions: list[str]) -> torch.Tensor:
             )
         if len(caption.split()) > LENGTH - 2:
             raise ValueError(f"captions must have at most {LENGTH - 2} words; got {caption!r}")
-    ids: torch.Tensor = tokenizer()(list(captions), padding="max_length", return_tensors="pt").input_ids
+    padded = tokenizer()(list(captions), padding="max_length", max_length=length, return_tensors="pt")
+    ids: torch.Tensor = padded.input_ids
     return ids
 
 
-def new_encoder() -> Any:
-    """A `CLIPTextModel` of two layers of width 64, with fresh weights."""
+def new_encoder(length: int = LENGTH) -> Any:
+    """A `CLIPTextModel` of two layers of width 64 for so many tokens, with fresh weights."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=_ROOM,
@@ -82,7 +83,7 @@ def new_encoder() -> Any:
             projection_dim=WIDTH,
             num_hidden_layers=2,
             num_attention_heads=2,
-            max_position_embeddings=LENGTH,
+            max_position_embeddings=length,
             bos_token_id=1,
             eos_token_id=2,
             pad_token_id=0,
@@ -99,17 +100,19 @@ class Captioned(nn.Module):
         self.text = text
 
     def forward(self, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """What the denoiser predicts for x (N, ...), timesteps (N,) and tokens (N, 12)."""
+        """What the denoiser predicts for x (N, ...), timesteps (N,) and tokens (N, L)."""
         states = self.text(condition).last_hidden_state
         predicted: torch.Tensor = self.denoiser(x, timestep=t, encoder_hidden_states=states).sample
         return predicted
 
 
 class CaptionConditional(Generator):
-    """A generator whose condition is a caption: tokens (N, 12). The empty caption is the null condition.
+    """A generator whose condition is a caption: tokens (N, length). The empty caption is the null condition.
 
     `model` is the denoiser, `text_encoder` and `tokenizer` are what a Diffusers pipeline calls so.
     """
+
+    length: ClassVar[int] = LENGTH
 
     def use(self, model: Any) -> None:
         """Adopt a `Captioned` model; `model` is its denoiser afterwards."""
@@ -127,14 +130,14 @@ class CaptionConditional(Generator):
         return tokenizer()
 
     def condition(self, labels: Any) -> torch.Tensor:
-        """The tokens (N, 12) of captions, or of the captions of class labels (N,).
+        """The tokens (N, length) of captions, or of the captions of class labels (N,).
 
         Raises:
             ValueError: a caption with a word that the model does not know, labels out of range, or neither.
         """
         if isinstance(labels, str) or any(isinstance(label, str) for label in labels):
-            return tokens(labels)
-        return tokens(self.captions(torch.as_tensor(labels)))
+            return tokens(labels, self.length)
+        return tokens(self.captions(torch.as_tensor(labels)), self.length)
 
     def captions(self, labels: torch.Tensor) -> list[str]:
         """The captions of class labels (N,).
@@ -147,11 +150,11 @@ class CaptionConditional(Generator):
         return shapes.captions(labels.numpy())
 
     def unconditional(self, n: int) -> torch.Tensor:
-        """(n, 12) tokens of the empty caption."""
-        return tokens([""]).expand(n, -1)
+        """(n, length) tokens of the empty caption."""
+        return tokens([""], self.length).expand(n, -1)
 
     def encode(self, condition: torch.Tensor) -> torch.Tensor:
-        """(N, 12, 64) what the text encoder makes of tokens (N, 12), as the denoiser takes it."""
+        """(N, length, 64) what the text encoder makes of tokens (N, length), as the denoiser takes it."""
         states: torch.Tensor = self.text_encoder(condition.to(self.text_encoder.device)).last_hidden_state
         return states
 
@@ -161,7 +164,7 @@ class CaptionConditional(Generator):
         return predicted
 
     def predict(self, model: Any, x: torch.Tensor, t: torch.Tensor, condition: torch.Tensor) -> torch.Tensor:
-        """What the denoiser predicts for x (N, ...), a timestep and tokens (N, 12)."""
+        """What the denoiser predicts for x (N, ...), a timestep and tokens (N, length)."""
         predicted: torch.Tensor = model(
             x, timestep=t.expand(len(x)), encoder_hidden_states=self.encode(condition)
         ).sample

@@ -10,9 +10,10 @@ import torch
 
 from sillok import testbeds
 from sillok.testbeds import load
+from sillok.testbeds.movers import movers, sample_movers
 from sillok.testbeds.shapes import COLOURS
 from sillok.testbeds.tracks import patch_displacements
-from sillok.testbeds.video import FlowVideo, movers, sample_movers
+from sillok.testbeds.video import FlowVideo
 from sillok.trials.diffusion import ditflow
 from sillok.trials.diffusion.ditflow import (
     attention,

@@ -18,11 +18,11 @@ from sillok.methods.diffusion.motion import motion_fidelity
 from sillok.methods.diffusion.motion_guide import MotionGuide
 from sillok.methods.diffusion.motion_run import MotionSignal
 from sillok.testbeds import load
+from sillok.testbeds.movers import HEADINGS
 from sillok.testbeds.pictures import grid, unit
 from sillok.testbeds.scores import predict
 from sillok.testbeds.shapes import COLOURS, SHAPES, captions
 from sillok.testbeds.tracks import object_tracks, patch_displacements, track_error
-from sillok.testbeds.video import HEADINGS
 from sillok.trials.diffusion.loop import denoise
 from sillok.verify import Measure, Paired, Run, Truth, trial
 
