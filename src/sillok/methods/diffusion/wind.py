@@ -383,7 +383,13 @@ def rotate(z: Tensor, degrees: float) -> Tensor:
 def invert(pipe: Any, image: Any, *, steps: int = 50) -> Tensor:
     """The noise that a Stable Diffusion or SDXL pipeline would turn into an image, for `WIND.identify`.
 
-    DDIM inversion with the empty prompt and no guidance, which is all that a detector knows; see
-    `sillok.methods.diffusion.inversion.invert_pipeline` for arguments and errors.
+    DDIM inversion with the empty prompt and no guidance, which is all that a detector knows.
+
+    Args:
+        pipe, image: as in `sillok.methods.diffusion.inversion.invert_pipeline`.
+        steps: of the inversion.
+
+    Returns:
+        (B, C, h, w) noise.
     """
     return invert_pipeline(pipe, image, steps=steps)
