@@ -337,11 +337,7 @@ def test_in_a_pipeline_each_prompt_may_have_its_code(pipe) -> None:
 
 def test_a_pipeline_is_saved_with_its_style_parts(pipe, tmp_path: Path) -> None:
     pipe.save_pretrained(tmp_path)
-    again = StyleCodePipeline.from_pretrained(
-        tmp_path,
-        style_encoder=StyleEncoder.from_pretrained(tmp_path / "style_encoder"),
-        style_control=StyleControl.from_pretrained(tmp_path / "style_control"),
-    )
+    again = StyleCodePipeline.from_pretrained(tmp_path)
     again.set_progress_bar_config(disable=True)
     code = "StyleCodes/are+short"
     torch.testing.assert_close(draw(again, style_code=code), draw(pipe, style_code=code))

@@ -198,12 +198,12 @@ class StyleCodePipeline(StableDiffusionPipeline):
         tokenizer: Any,
         unet: Any,
         scheduler: Any,
-        safety_checker: Any = None,
-        feature_extractor: Any = None,
+        safety_checker: Any,
+        feature_extractor: Any,
+        style_encoder: Any,
+        style_control: Any,
         image_encoder: Any = None,
-        style_encoder: Any = None,
-        style_control: Any = None,
-        requires_safety_checker: bool = False,
+        requires_safety_checker: bool = True,
     ) -> None:
         super().__init__(
             vae,
