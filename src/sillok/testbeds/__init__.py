@@ -29,6 +29,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ()),
     "clips": ("sillok.testbeds.movers", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ()),
+    "flow-camera": ("sillok.testbeds.camera", "FlowCamera", ()),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
     "corpus-prose": ("sillok.testbeds.corpora", "CorpusProse", ("xs",)),
     "corpus-grammar": ("sillok.testbeds.corpora", "CorpusGrammar", ("xxs", "xs")),

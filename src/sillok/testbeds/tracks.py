@@ -44,11 +44,7 @@ def object_tracks(videos: Any) -> ObjectTracks:
     Raises:
         ValueError: another shape, or values that are not finite.
     """
-    pixels = np.asarray(videos.cpu() if isinstance(videos, torch.Tensor) else videos, np.float64)
-    if pixels.ndim != 5 or pixels.shape[2] != 3 or 0 in pixels.shape:
-        raise ValueError(f"videos must have shape (N, T, 3, H, W); got {pixels.shape}")
-    if not np.isfinite(pixels).all():
-        raise ValueError("videos must be finite")
+    pixels = _checked(videos)
     found = [_track(clip) for clip in pixels]
     xy, area, good = (np.stack(column) for column in zip(*found, strict=True))
     return ObjectTracks(xy, area, good)
@@ -80,6 +76,36 @@ def _track(clip: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
     places = np.stack([x.ravel(), y.ravel()], -1)
     xy = share @ places / np.maximum(area, 1e-9)[:, None]
     return np.where(found[:, None], xy, np.nan), area, found
+
+
+def colourful_tracks(videos: Any) -> ObjectTracks:
+    """Find the one colourful object of each clip among pale things: by saturation, which shade leaves as it is.
+
+    Args:
+        videos: (N, T, 3, H, W) in [-1, 1] or a little beyond; tensor or array.
+
+    Raises:
+        ValueError: another shape, or values that are not finite.
+    """
+    pixels = (np.clip(_checked(videos), -1, 1) + 1) / 2
+    high, low = pixels.max(2), pixels.min(2)
+    saturation = (high - low) / np.maximum(high, 0.05)
+    share = np.clip((saturation - 0.36) / 0.12 + 0.5, 0, 1)  # pale things reach 0.25, objects begin at 0.5
+    area = share.sum((2, 3))
+    height, width = share.shape[2:]
+    found = (area > _SMALLEST * height * width) & (area < _LARGEST * height * width)
+    y, x = np.mgrid[:height, :width]
+    xy = np.stack([(share * axis).sum((2, 3)) for axis in (x, y)], -1) / np.maximum(area, 1e-9)[..., None]
+    return ObjectTracks(np.where(found[..., None], xy, np.nan), area, found)
+
+
+def _checked(videos: Any) -> Array:
+    pixels = np.asarray(videos.cpu() if isinstance(videos, torch.Tensor) else videos, np.float64)
+    if pixels.ndim != 5 or pixels.shape[2] != 3 or 0 in pixels.shape:
+        raise ValueError(f"videos must have shape (N, T, 3, H, W); got {pixels.shape}")
+    if not np.isfinite(pixels).all():
+        raise ValueError("videos must be finite")
+    return pixels
 
 
 def true_tracks(clips: shapes.Clips, pixels: int = 32) -> Array:
