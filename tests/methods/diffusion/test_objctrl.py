@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import types
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from diffusers import StableVideoDiffusionPipeline
 from diffusers.pipelines.free_init_utils import FreeInitMixin
+from PIL import Image
+from tiny_svd import save_tiny_svd
 
 from sillok.methods.cameras import project
 from sillok.methods.diffusion.objctrl import (
@@ -199,6 +204,34 @@ def test_no_frequency_returns_the_noise_and_the_mix_keeps_its_variance() -> None
 def test_objmc_is_the_mean_distance() -> None:
     assert objmc(track(), track()) == 0
     assert objmc(track() + np.array([3, 4]), track()) == pytest.approx(5)
+
+
+def test_two_steps_in_a_video_pipeline(tmp_path: Path) -> None:
+    pipe = StableVideoDiffusionPipeline.from_pretrained(save_tiny_svd(tmp_path / "svd"))
+    pipe.set_progress_bar_config(disable=True)
+    noise, depth = rand(1, 6, 4, *SIZE), scale_depth(depth_map())
+    poses = trajectory_to_poses(lift_trajectory(track(), depth, K))
+    masks = warp_masks(square(), depth, poses, K)
+    options: dict[str, Any] = {
+        "image": Image.fromarray(np.random.default_rng(1).integers(0, 256, (40, 64, 3), np.uint8)),
+        "height": 40,
+        "width": 64,
+        "num_frames": 6,
+        "num_inference_steps": 2,
+        "output_type": "pt",
+    }
+
+    def draw(latents: torch.Tensor) -> torch.Tensor:
+        frames: torch.Tensor = pipe(
+            latents=latents, generator=torch.Generator().manual_seed(0), **options
+        ).frames
+        return frames
+
+    plain, moved = draw(noise), draw(shared_warp_latents(noise, depth, poses, masks, K))
+    assert moved.shape == (1, 6, 3, 40, 64)
+    assert moved.isfinite().all()
+    assert not torch.allclose(moved, plain, atol=1e-3)
+    assert torch.equal(draw(shared_warp_latents(noise, depth, poses, masks, K, d_s=0)), plain)
 
 
 def test_bad_input_is_named() -> None:
