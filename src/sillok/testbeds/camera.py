@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from sillok.testbeds import shapes
 from sillok.testbeds.base import Exhibit, check_count
-from sillok.testbeds.flow import VelocityPrediction
+from sillok.testbeds.flow import FlowRecipe, VelocityPrediction
 from sillok.testbeds.generator import STEPS
 from sillok.testbeds.tracks import colourful_tracks, track_error
 from sillok.testbeds.training import fresh
-from sillok.testbeds.video import FRAMES, PIXELS, VideoRecipe, strips
+from sillok.testbeds.video import FRAMES, PIXELS, strips
 
 Array = NDArray[np.float64]
 VERSION = 1  # of the distribution that `sample_views` draws from
@@ -112,6 +112,14 @@ def views(split: str, n: int, seed: int = 0) -> CameraData:
     return CameraData(videos, conditions(videos[:, 0], rays), poses, camera, depth, seen.masks == 1)
 
 
+@dataclass(frozen=True, kw_only=True)
+class CameraRecipe(FlowRecipe):
+    """How the image-to-video transformer is made: `modulation` is the width of what modulates its blocks."""
+
+    modulation: int
+    frames: int = FRAMES
+
+
 class FlowCamera(VelocityPrediction):
     """Rectified-flow image-to-video transformer that is told the first frame and the camera's path as rays.
 
@@ -121,14 +129,15 @@ class FlowCamera(VelocityPrediction):
     """
 
     name = "flow-camera"
-    recipes: ClassVar[Mapping[str, VideoRecipe]] = {
-        "s": VideoRecipe(
+    recipes: ClassVar[Mapping[str, CameraRecipe]] = {
+        "s": CameraRecipe(
             pixels=PIXELS,
             patch=4,
             heads=2,
             head=64,
             layers=4,
             modulation=64,
+            shift=4.0,  # eight frames hide less than one, though the first of them is given
             steps=3000,
             batch=8,
             lr=8e-3,

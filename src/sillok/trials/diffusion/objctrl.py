@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers.guiders import ClassifierFreeGuidance
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
@@ -143,9 +142,8 @@ def generate(
         predicted: torch.Tensor = bed.predict(bed.model, x, t, condition)
         return predicted
 
-    guider = ClassifierFreeGuidance(guidance_scale=1.0)
     parts = [
-        denoise(network, bed.scheduler(), guider, x, {"condition": (c, torch.zeros_like(c))}, steps)
+        denoise(network, bed.scheduler(), None, x, {"condition": c}, steps)
         for x, c in zip(start.split(16), condition.split(16), strict=True)
     ]
     return torch.cat(parts)
