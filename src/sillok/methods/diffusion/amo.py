@@ -31,8 +31,11 @@ class OvershootFlowMatchScheduler(FlowMatchEulerDiscreteScheduler):
     ``pipe.scheduler = OvershootFlowMatchScheduler.from_config(pipe.scheduler.config, overshoot=2.0)``.
 
     Args:
+        num_train_timesteps, shift, use_dynamic_shifting, base_shift, max_shift, base_image_seq_len,
+        max_image_seq_len, invert_sigmas, shift_terminal, use_karras_sigmas, use_exponential_sigmas,
+        use_beta_sigmas, time_shift_type, stochastic_sampling: as in `FlowMatchEulerDiscreteScheduler`;
+        without inverted sigmas and stochastic sampling.
         overshoot: c; 0 is Euler, and where o reaches 1 it is ``stochastic_sampling=True``.
-        others: those of `FlowMatchEulerDiscreteScheduler`.
 
     Raises:
         ValueError: an overshoot below 0 or not finite, inverted sigmas, stochastic sampling; see also

@@ -1,4 +1,4 @@
-"""How much of its attention each patch of an image pays to chosen words, in joint-attention transformers."""
+"""How much attention each patch of an image pays to chosen words (for AMO, arXiv 2411.19415), by joint attention."""
 
 from __future__ import annotations
 
