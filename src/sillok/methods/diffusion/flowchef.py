@@ -34,7 +34,8 @@ class SteeredFlowMatchScheduler(FlowMatchEulerDiscreteScheduler):
     Args:
         num_train_timesteps, shift, use_dynamic_shifting, base_shift, max_shift, base_image_seq_len,
         max_image_seq_len, invert_sigmas, shift_terminal, use_karras_sigmas, use_exponential_sigmas,
-        use_beta_sigmas, time_shift_type, stochastic_sampling: as in `FlowMatchEulerDiscreteScheduler`; without inverted sigmas.
+        use_beta_sigmas, time_shift_type, stochastic_sampling: as in
+        `FlowMatchEulerDiscreteScheduler`; without inverted sigmas.
 
     Raises:
         ValueError: see `set_cost` and `step`.
