@@ -180,3 +180,22 @@ def test_attention_holds_overshooting_back() -> None:
     drawn.cache_clear()
     assert torch.equal(drawn("amo", 0, 1, 4, 6)[1], pictures["amo"])
     assert not torch.equal(drawn("amo", 0, 1, 4, 6, True)[1], pictures["amo"])
+
+
+@pytest.mark.usefixtures("untrained")
+def test_guidance_is_swept_for_euler_and_one_needs_one_branch(monkeypatch) -> None:
+    monkeypatch.setattr(amo, "JUDGED", 2)
+    found = amo.sweep((1.0, 2.0), count=2)
+    assert set(found) == {1.0, 2.0}
+    assert all(0 <= share <= 1 for share in found.values())
+    bed = random_strings()
+    both = (bed.condition(["123", "456"]), bed.unconditional(2))
+    calls = []
+    handle = bed.model.register_forward_hook(lambda *_: calls.append(1))
+    try:
+        for guidance, expected in ((1.0, 3), (2.0, 6)):
+            calls.clear()
+            amo.sampled(bed, "amo", bed.noise(2), both, 3, generator(0), guidance=guidance)
+            assert len(calls) == expected
+    finally:
+        handle.remove()

@@ -132,7 +132,7 @@ def _(paired: Paired) -> Truth:
 
 STEPS = (8, 16, 28)
 JUDGED = 28  # the reference's number of steps; the others stand beside it
-GUIDANCE = 2.0  # the same in all arms
+GUIDANCE = 2.0  # the same in all arms; what serves Euler best is for `sweep` to say
 
 
 @functools.lru_cache(maxsize=32)
@@ -166,6 +166,7 @@ def sampled(
     steps: int,
     generator: torch.Generator,
     fault: bool = False,
+    guidance: float = GUIDANCE,
 ) -> Tensor:
     """Pictures by Euler, by overshooting everywhere ("uniform"), or where attention is on the number ("amo")."""
 
@@ -177,7 +178,7 @@ def sampled(
         return denoise(
             network,
             scheduler_for(0.0 if arm == "euler" else OVERSHOOT, fault),
-            ClassifierFreeGuidance(guidance_scale=GUIDANCE),
+            ClassifierFreeGuidance(guidance_scale=guidance),
             noise,
             {"tokens": tokens},
             steps,
@@ -188,8 +189,20 @@ def sampled(
     if arm != "amo":
         return draw()
     places = quoted_token_ids(bed.tokenizer, 'number "314"')  # the same in every caption
-    with TextAttentionRecorder(bed.model, places, guidance="separate") as recorder:
+    branches: Any = "none" if guidance == 1 else "separate"  # at 1 the guider asks for one branch
+    with TextAttentionRecorder(bed.model, places, guidance=branches) as recorder:
         return draw(lambda scheduler: scheduler.set_attention_map(recorder.map))
+
+
+def sweep(guidances: tuple[float, ...] = (1.0, 1.5, 2.0, 3.0, 4.0), count: int = 64) -> dict[float, float]:
+    """The share of numbers that Euler spells right by guidance, on numbers and noise that no trial uses."""
+    from sillok.testbeds.strings import spelled
+
+    bed = load("flow-strings", "s")
+    texts = bed.data("val", n=count, seed=10_000).numbers
+    both, noise = (bed.condition(texts), bed.unconditional(count)), bed.noise(count, seed=10_000)
+    made = {w: sampled(bed, "euler", noise, both, JUDGED, torch.Generator(), guidance=w) for w in guidances}
+    return {w: spelled(bed.read(images), texts)[0] for w, images in made.items()}
 
 
 @trial(
