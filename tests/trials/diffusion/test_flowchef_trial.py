@@ -165,3 +165,5 @@ def test_runs_give_what_they_declare_from_the_same_noise() -> None:
     led, plain = (classifier.body(Run(arm=arm, seed=0, scale="smoke")) for arm in ("flowchef", "unguided"))
     assert set(led) == set(plain) == set(classifier.measures)
     assert led["pleased"] > plain["pleased"]
+    away = classifier.body(Run(arm="flowchef", seed=0, scale="smoke", fault=True))
+    assert away["pleased"] <= plain["pleased"]
