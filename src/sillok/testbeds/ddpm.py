@@ -137,6 +137,7 @@ class DDPM(_ClassUNet, ShapesGenerator):
     """
 
     name = "ddpm"
+    scales = (1.0, 2.0, 3.0, 4.0)  # it is best between 2 and 4
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
         "xs": DDPMRecipe(
             pixels=16, channels=(32, 64, 80), attention=(1, 2), steps=4000, batch=48, lr=1e-2, middle=0.75

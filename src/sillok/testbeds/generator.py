@@ -13,7 +13,7 @@ from sillok.testbeds.training import at_step
 
 # samples that `measure` draws at each guidance scale, the steps that each takes, and the scales
 SAMPLES, STEPS = 256, 25
-GUIDANCES = (1.0, 2.0, 3.0, 4.0)
+GUIDANCES = (1.0, 2.0, 4.0)
 
 
 class Generator(Testbed):
@@ -120,6 +120,7 @@ class Generator(Testbed):
 class ImageGenerator(Generator):
     """A generator of square images of labelled classes, which a judge can recognise."""
 
+    scales: ClassVar[tuple[float, ...]] = GUIDANCES  # that `measure` draws at
     classes: ClassVar[int]
     columns: ClassVar[int]  # of a sheet with one sample of each class
 
@@ -142,7 +143,7 @@ class ImageGenerator(Generator):
         return self.data("test", n=n, seed=seed)
 
     def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
-        """Scores of samples at guidance 1, 2, 3 and 4, and of held-out real images beside them."""
+        """Scores of samples at the guidance `scales`, and of held-out real images beside them."""
 
         def draw(labels: torch.Tensor, guidance: float) -> torch.Tensor:
             return self._draw(model, self.condition(labels), guidance, STEPS, seed, 128)
@@ -150,11 +151,11 @@ class ImageGenerator(Generator):
         count = SAMPLES if n is None else n
         real = self.held(count, seed)
         return scores.measure_generator(
-            draw, self.judge(max(count, 512)), real.images, real.labels, GUIDANCES
+            draw, self.judge(max(count, 512)), real.images, real.labels, self.scales
         )
 
     def exhibits(self) -> list[Exhibit]:
-        """Samples of every class at the guidance scales of `measure`, from the same noise."""
+        """Samples of every class at the guidance `scales`, from the same noise."""
         from sillok.testbeds.pictures import grid, unit
 
         labels = torch.arange(self.classes)
@@ -164,7 +165,7 @@ class ImageGenerator(Generator):
                 f"One sample of each class at guidance {guidance:g}, in {STEPS} steps, from the same noise.",
                 grid(unit(self.sample(labels, guidance=guidance, seed=7)), self.columns, 4),
             )
-            for guidance in GUIDANCES
+            for guidance in self.scales
         ]
 
 
