@@ -251,8 +251,8 @@ def lettering(run: Run) -> Timed:
         run.progress(number + 1, len(STEPS))
 
     size = min(count, 32)
-    start = torch.randn((size, *bed.shape), generator=run.generator("timed"))
-    tokens = (bed.condition(real.numbers[:size]), bed.unconditional(size))
+    start = torch.randn((size, *bed.shape), generator=run.generator("timed")).to(run.device)
+    tokens = [part.to(run.device) for part in (bed.condition(real.numbers[:size]), bed.unconditional(size))]
 
     def once(rows: int = size, steps: int = 4 // min(shorter, 2)) -> None:
         both = (tokens[0][:rows], tokens[1][:rows])
