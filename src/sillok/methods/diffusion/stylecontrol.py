@@ -94,7 +94,7 @@ class StyleControl(ModelMixin, ConfigMixin):
             control.mid_block.load_state_dict(unet.mid_block.state_dict())
             control.up_blocks.load_state_dict(unet.up_blocks.state_dict())
         unet.requires_grad_(False)
-        return control.to(unet.dtype)
+        return control if unet.dtype == control.dtype else control.to(unet.dtype)
 
     def _mixed(self, index: int, own: Tensor, base: Tensor, scale: float) -> tuple[Tensor, Tensor]:
         joint = self.mix[index](torch.cat([own, base], 1).movedim(1, -1)).movedim(-1, 1)
