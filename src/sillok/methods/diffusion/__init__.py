@@ -15,6 +15,8 @@ from sillok.methods.diffusion.inversion import invert, invert_pipeline
 from sillok.methods.diffusion.motion import attention_motion_flow, motion_fidelity
 from sillok.methods.diffusion.operators import BicubicDown, BoxMask, GaussianBlur
 from sillok.methods.diffusion.prediction import convert, from_denoised, to_denoised
+from sillok.methods.diffusion.stylecodes import StyleEncoder, from_code, to_code
+from sillok.methods.diffusion.stylecontrol import StyleCodePipeline, StyleControl
 from sillok.methods.diffusion.text_attention import TextAttentionRecorder, quoted_token_ids
 from sillok.methods.diffusion.wind import WIND
 
@@ -29,6 +31,9 @@ __all__ = [
     "MotionTransfer",
     "OvershootFlowMatchScheduler",
     "SteeredFlowMatchScheduler",
+    "StyleCodePipeline",
+    "StyleControl",
+    "StyleEncoder",
     "TextAttentionRecorder",
     "attention_modules",
     "attention_motion_flow",
@@ -36,11 +41,13 @@ __all__ = [
     "convert",
     "distort",
     "edit_cost",
+    "from_code",
     "from_denoised",
     "inverse_cost",
     "invert",
     "invert_pipeline",
     "motion_fidelity",
     "quoted_token_ids",
+    "to_code",
     "to_denoised",
 ]
