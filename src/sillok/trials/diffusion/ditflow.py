@@ -26,12 +26,12 @@ from sillok.testbeds.tracks import object_tracks, patch_displacements, track_err
 from sillok.trials.diffusion.loop import denoise
 from sillok.verify import Measure, Paired, Run, Truth, trial
 
-BLOCK = 2  # of four: two thirds down, where the paper's 20 of 42 and 15 of 30 blocks also lie past the middle
+BLOCK = 1  # of four: the least endpoint error on held-out clips (seed 10,000)
 GUIDANCE = 4.0
-INNER, SHARE = (
-    3,
-    0.2,
-)  # updates a guided step, and the share of the steps that is guided (the paper: 10 of 50)
+# The paper guides 10 of 50 steps with 5 updates each. With the scheduler of CogVideoX-5B alpha / sigma reaches 0.12
+# in the last of them; the testbed's times are shifted so far towards noise that this takes it 19 of 25 steps, and
+# the first fifth of them would see nothing but noise. Two updates in each come near the paper's fifty.
+SHARE, INNER = 0.75, 2
 LR = (2e-3, 1e-3)  # the paper's
 
 
