@@ -27,6 +27,7 @@ class FlowRecipe(Recipe):
     layers: int
     label_dropout: float = 0.12
     shift: float = 1.0  # of the times towards noise, as FlowMatchEulerDiscreteScheduler means it
+    spread: float = 1.0  # standard deviation of the logit of the times before their shift
     autocast: bool = True
     compiled: bool = True
     turn: float = shapes.FULL_TURN
@@ -65,7 +66,7 @@ class VelocityPrediction(Generator):
 
         def loss_at(step: int) -> torch.Tensor:
             samples, condition, noise, generator = self.batch_for_step(seed, step, recipe.batch)
-            time = torch.randn(len(samples), generator=generator).sigmoid()
+            time = (recipe.spread * torch.randn(len(samples), generator=generator)).sigmoid()
             shift = self.shift_of(samples)
             time = shift * time / (1 + (shift - 1) * time)
             level = time.view(-1, *[1] * (samples.ndim - 1))

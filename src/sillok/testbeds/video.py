@@ -67,7 +67,8 @@ class FlowVideo(CaptionConditional, VelocityPrediction):
             head=64,
             layers=4,
             modulation=64,
-            shift=24.0,
+            shift=6.0,
+            spread=1.7,  # headings are learned where s > 0.97, shapes and smooth grounds where s < 0.5
             stills=1500,
             still_batch=48,
             steps=3700,
