@@ -113,6 +113,12 @@ def warp_masks(mask: ArrayLike, depth: ArrayLike, poses: ArrayLike, K: ArrayLike
     A mask that is too small to be warped (three quarters of it would be lost) is shifted by whole pixels to
     where its middle goes, without change of size.
 
+    Args:
+        mask: (H, W) in [0, 1], of the object in the first frame.
+        depth: (H, W) positive, of the first frame.
+        poses: (F, 4, 4) of the object's layer.
+        K: (3, 3) in pixels of the mask.
+
     Raises:
         ValueError: an empty mask, values outside of [0, 1]; see `warp`.
     """
@@ -265,7 +271,10 @@ def shared_warp_latents(
 
 
 def objmc(pred: ArrayLike, target: ArrayLike) -> float:
-    """Mean distance in pixels (lower is better) between an object's track and the one that was asked for (F, 2).
+    """Mean distance in pixels (lower is better) between an object's track and the one that was asked for.
+
+    Args:
+        pred, target: (F, 2) in pixels.
 
     Raises:
         ValueError: shapes that differ, or values that are not finite.
