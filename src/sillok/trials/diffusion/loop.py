@@ -87,3 +87,14 @@ def denoise(
         if on_step is not None:
             on_step(i, x)
     return x
+
+
+def network_of(bed: Any, model: Any) -> Network:
+    """The testbed's network, in the memory order that is half again as fast on a processor."""
+    model.to(memory_format=torch.channels_last)
+
+    def network(x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
+        predicted: Tensor = bed.predict(model, x.contiguous(memory_format=torch.channels_last), t, labels)
+        return predicted
+
+    return network

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DDIMScheduler
+from diffusers.guiders import ClassifierFreeGuidance
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -20,6 +21,7 @@ from sillok.methods.diffusion.wind import WIND, Detection
 from sillok.testbeds import load
 from sillok.testbeds.pictures import grid, unit
 from sillok.testbeds.scores import predict as classify
+from sillok.trials.diffusion.loop import denoise, network_of
 from sillok.verify import Measure, Paired, Run, Truth, trial
 
 GUIDANCE = 2.0  # the testbed's default; the detector uses none, and the null class
@@ -59,32 +61,27 @@ class Maker:
 
     def __init__(self, bed: Any, arm: str, steps: int, device: str, tick: Callable[[], None]) -> None:
         self.bed, self.steps, self.device, self.tick = bed, steps, device, tick
-        self.model = bed.model.to(device, memory_format=torch.channels_last)
+        self.network = network_of(bed, bed.model.to(device))
         self.scheduler = sampler(bed, arm)
 
-    def _network(self, x: Tensor, t: Tensor, labels: Tensor) -> Tensor:
-        found: Tensor = self.bed.predict(
-            self.model, x.contiguous(memory_format=torch.channels_last), t, labels
-        )
-        return found
-
-    @torch.no_grad()
     def make(self, z: Tensor, labels: Tensor) -> Tensor:
         """Images (n, 3, H, W) of the classes from starting noises."""
-        self.scheduler.set_timesteps(self.steps)
-        x, labels = z.to(self.device), labels.to(self.device)
-        for t in self.scheduler.timesteps:
-            null = self._network(x, t, torch.full_like(labels, self.bed.null))
-            guided = null + GUIDANCE * (self._network(x, t, labels) - null)
-            x = self.scheduler.step(guided, t, x).prev_sample
-            self.tick()
-        return x.cpu()
+        labels = labels.to(self.device)
+        return denoise(
+            self.network,
+            self.scheduler,
+            ClassifierFreeGuidance(guidance_scale=GUIDANCE),
+            z.to(self.device),
+            {"labels": (labels, torch.full_like(labels, self.bed.null))},
+            self.steps,
+            on_step=lambda step, x: self.tick(),
+        ).cpu()
 
     def invert(self, images: Tensor) -> Tensor:
         """What a detector finds: the null class, no guidance."""
         nulls = torch.full((len(images),), self.bed.null, device=self.device)
         return invert(
-            lambda x, t: self._network(x, t, nulls),
+            lambda x, t: self.network(x, t, nulls),
             self.scheduler,
             images.to(self.device),
             self.steps,
