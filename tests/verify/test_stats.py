@@ -28,6 +28,22 @@ def test_wilson_agrees_with_scipy(hits: int, trials: int) -> None:
     assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high))
 
 
+def test_pooled_counts_are_judged_by_wilson_over_all_seeds() -> None:
+    paired = Paired(["a", "b"], {arm: {seed: {"x": 0.0} for seed in range(5)} for arm in "ab"}, "here")
+    assert (
+        paired.pooled([0] * 5, [24] * 5, "false").at_most(0.01) is UNKNOWN
+    )  # where a bootstrap has no width
+    assert paired.pooled([0] * 5, [80] * 5, "false").at_most(0.01) is YES
+    assert paired.pooled([6, 0, 0, 0, 0], [24] * 5, "false").at_most(0.01) is NO
+    same = wilson(6, 120)
+    assert (paired.intervals[-1].low, paired.intervals[-1].high) == (same.low, same.high)
+    assert paired.reasons()[-1].startswith("false, 6 of 120")
+    assert paired.pooled([0.1 * 3 * 10], [3], "rounding of floats").mean == 1
+    for hits, cases in (([0.5], [2]), ([3], [2]), ([0], [0])):
+        with pytest.raises(ValueError, match="hits"):
+            paired.pooled(hits, cases, "x")
+
+
 def test_three_values_span_their_range() -> None:
     interval = bootstrap([1.0, 2.0, 6.0])
     assert (interval.low, interval.mean, interval.high, interval.n) == (1.0, 3.0, 6.0, 3)

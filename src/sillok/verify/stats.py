@@ -226,6 +226,23 @@ class Paired:
         self.intervals.append(interval)
         return interval
 
+    def pooled(self, hits: Sequence[float] | Array, cases: Sequence[float] | Array, what: str) -> Interval:
+        """The rate of ``hits`` among ``cases``, the seeds' counts taken together (`wilson`).
+
+        For shares near 0 or 1: five seeds that agree in a share of 0 leave a bootstrap interval no width, however
+        few cases each has seen. The cases must be independent of one another.
+
+        Raises:
+            ValueError: counts that are no whole numbers, more hits than cases, or no case at all.
+        """
+        counts = [float(np.sum(np.asarray(values, dtype=np.float64))) for values in (hits, cases)]
+        whole = [round(count) for count in counts]
+        if any(abs(count - near) > 1e-6 * max(1.0, count) for count, near in zip(counts, whole, strict=True)):
+            raise ValueError(f"hits and cases must be counts; got {counts[0]!r} of {counts[1]!r}")
+        interval = wilson(whole[0], whole[1], what=f"{what}, {whole[0]} of {whole[1]}")
+        self.intervals.append(interval)
+        return interval
+
     def every(self, what: str, test: Callable[[int], bool]) -> Truth:
         """Whether ``test(i)`` holds for every pair i; "not resolved" when it holds for some of them."""
         held = sum(bool(test(i)) for i in range(len(self.seeds)))
