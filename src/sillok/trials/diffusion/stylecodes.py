@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from diffusers.guiders import ClassifierFreeGuidance
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,6 +20,7 @@ from sillok.testbeds import load, shapes
 from sillok.testbeds.pictures import grid, unit
 from sillok.testbeds.scores import Classifier, predict
 from sillok.testbeds.shapes.scenes import FULL_TURN, sample_scenes
+from sillok.trials.diffusion.loop import denoise
 from sillok.trials.diffusion.styles import Probe, draw_styles, paint
 from sillok.verify import Measure, Paired, Run, Truth, trial
 
@@ -73,10 +75,7 @@ class Styler(NamedTuple):
     ) -> Tensor:
         """Images (N, 3, H, W) of the classes from noise, in the styles of latents (N, 20), or in none."""
         unet = self.unet if unet is None else unet
-        both = torch.cat([self.bed.unconditional(len(labels)), self.bed.condition(labels)])
-        states = self.bed.encode(both)
-        scheduler = self.bed.scheduler()
-        scheduler.set_timesteps(steps)
+        given, none = self.bed.condition(labels), self.bed.unconditional(len(labels))
         made: dict[tuple[int, int], Tensor] = {}
 
         def style(height: int, width: int) -> Tensor:
@@ -84,16 +83,22 @@ class Styler(NamedTuple):
                 made[height, width] = self.encoder.decode(latent, height, width)
             return made[height, width]
 
-        x = noise
-        for t in scheduler.timesteps:
-            pair = torch.cat([x, x]).contiguous(memory_format=torch.channels_last)
+        def network(x: Tensor, t: Tensor, text: Tensor) -> Tensor:
+            x = x.contiguous(memory_format=torch.channels_last)
             if latent is None:
-                out = unet(pair, t, states).sample
+                found: Tensor = unet(x, t, text).sample
             else:
-                out = self.control(unet, style, pair, t, states, scale=SCALE).sample
-            null, conditional = out.chunk(2)
-            x = scheduler.step(null + GUIDANCE * (conditional - null), t, x).prev_sample
-        return x
+                found = self.control(unet, style, x, t, text, scale=SCALE).sample
+            return found
+
+        return denoise(
+            network,
+            self.bed.scheduler(),
+            ClassifierFreeGuidance(guidance_scale=GUIDANCE),
+            noise,
+            {"text": (self.bed.encode(given), self.bed.encode(none))},
+            steps,
+        )
 
 
 def new_styler(bed: Any, seed: int) -> Styler:
