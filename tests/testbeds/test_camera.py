@@ -66,7 +66,7 @@ def test_the_testbed_trains_and_draws_with_its_rays() -> None:
     found = bed.measure(bed.model, n=2)
     assert set(found) == {"psnr", *bed.bounds()}
     assert found["gain"] < 0  # untrained, it is worse than the first frame repeated
-    with pytest.raises(ValueError, match=r"conditions must be a tensor of shape .*; got \(2, 8, 3, 32, 32\)"):
+    with pytest.raises(ValueError, match=r"conditions must be a tensor of shape .*; got \(2, 8, 3, 24, 24\)"):
         bed.condition(samples)
 
 

@@ -100,7 +100,7 @@ def test_the_parts_fit_a_stable_diffusion_pipeline():
 
 def test_movers_are_what_their_captions_say():
     data = movers.movers("test", 256, 3)
-    assert data.videos.shape == (256, 8, 3, 32, 32)
+    assert data.videos.shape == (256, 8, 3, 24, 24)
     assert data.captions() == shapes.clip_captions(data.clips)
     # one object, a straight line at a constant speed, wholly in view in every frame
     steps = np.diff(data.clips.position, axis=1)
@@ -164,11 +164,11 @@ def test_training_sees_stills_first_and_then_clips():
     bed = bed_of("flow-video")
     recipe = bed.recipe
     stills, tokens, noise, _ = bed.batch_for_step(0, recipe.stills - 1, recipe.batch)
-    assert stills.shape == noise.shape == (recipe.still_batch, 1, 3, 32, 32)
+    assert stills.shape == noise.shape == (recipe.still_batch, 1, 3, 24, 24)
     assert len(tokens) == len(bed._times) == recipe.still_batch
     assert len(set(bed._times.tolist())) == 8
     clips, _, _, _ = bed.batch_for_step(0, recipe.stills, recipe.batch)
-    assert clips.shape == (recipe.batch, 8, 3, 32, 32) and bed._times is None
+    assert clips.shape == (recipe.batch, 8, 3, 24, 24) and bed._times is None
     assert bed.shift_of(stills) == pytest.approx(bed.shift_of(clips) / 8**0.5)
     captions_seen = bed.batch(0, 0, 400)[1]
     silent = np.mean(["moves" not in caption for caption in captions_seen])

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from sillok.testbeds import shapes
-from sillok.testbeds.movers import movers, sample_movers
+from sillok.testbeds.movers import PIXELS, movers, sample_movers
 from sillok.testbeds.tracks import object_tracks, patch_displacements, track_error, true_tracks
 
 
@@ -19,7 +19,7 @@ def test_tracks_of_rendered_clips_are_the_renderers() -> None:
     distance = np.linalg.norm(found.xy - truth, axis=-1)
     assert float(np.mean(distance)) < 0.25
     assert float(np.max(distance)) < 1.0
-    masks = shapes.render_clips(data.clips, 32)[1]
+    masks = shapes.render_clips(data.clips, PIXELS)[1]
     area = (masks == 1).sum((2, 3))
     assert float(np.abs(found.area / area - 1).mean()) < 0.1
     assert track_error(found.xy, truth) == pytest.approx(float(distance.mean()))
@@ -46,7 +46,7 @@ def test_a_clip_without_an_object_is_not_found() -> None:
 def test_tracks_shift_with_the_picture() -> None:
     data = movers("val", 4, seed=5)
     found, shifted = (object_tracks(v).xy for v in (data.videos, data.videos.flip(-1)))
-    np.testing.assert_allclose(31 - found[..., 0], shifted[..., 0], atol=1e-6)
+    np.testing.assert_allclose(PIXELS - 1 - found[..., 0], shifted[..., 0], atol=1e-6)
     np.testing.assert_allclose(found[..., 1], shifted[..., 1], atol=1e-6)
 
 
@@ -54,7 +54,7 @@ def test_patches_move_as_the_track_does() -> None:
     clips = sample_movers(6, seed=1, split="val")
     flow, covered = patch_displacements(clips, 32, 4)
     assert flow.shape == (6, 64, 64, 2)
-    track = true_tracks(clips)
+    track = true_tracks(clips, 32)
     for clip, start, end in ((0, 0, 7), (3, 6, 2), (5, 4, 4)):
         inside = flow[clip, start * 8 + end][covered[clip, start]]
         assert len(inside) >= 2

@@ -26,7 +26,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ()),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ()),
-    "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ()),
+    "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ("s",)),
     "clips": ("sillok.testbeds.movers", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ()),
     "flow-camera": ("sillok.testbeds.camera", "FlowCamera", ()),

@@ -31,11 +31,11 @@ class CameraData:
     """N clips under a camera that moves without turning, everything else at rest.
 
     Attributes:
-        videos: (N, 8, 3, 32, 32) float32 in [-1, 1].
-        condition: (N, 8, 9, 32, 32) what the model is told: the first frame in every frame, and its rays.
+        videos: (N, 8, 3, 24, 24) float32 in [-1, 1].
+        condition: (N, 8, 9, 24, 24) what the model is told: the first frame in every frame, and its rays.
         poses: (N, 8, 4, 4) world-to-camera, where the world is the first camera.
         intrinsics: (N, 3, 3) in pixels.
-        depth: (N, 32, 32) z of the first frame; 40 for the sky. masks: (N, 8, 32, 32) where the object is.
+        depth: (N, 24, 24) z of the first frame; 40 for the sky. masks: (N, 8, 24, 24) where the object is.
     """
 
     videos: torch.Tensor
@@ -123,7 +123,7 @@ class CameraRecipe(FlowRecipe):
 class FlowCamera(VelocityPrediction):
     """Rectified-flow image-to-video transformer that is told the first frame and the camera's path as rays.
 
-    Size `s`: eight frames of 32 pixels in patches of 4 (512 tokens, one of empty text). `model` is a
+    Size `s`: eight frames of 24 pixels in patches of 4 (288 tokens, one of empty text). `model` is a
     `CogVideoXTransformer3DModel` of 12 channels: x, the first frame, and Plücker rays; with
     x = (1 - s) x0 + s noise it predicts noise - x0 at timestep 1000 s. The scene is at rest in all clips.
     """
@@ -147,7 +147,7 @@ class FlowCamera(VelocityPrediction):
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """(8, 3, 32, 32)."""
+        """(8, 3, 24, 24)."""
         return (FRAMES, 3, PIXELS, PIXELS)
 
     def build(self, seed: int = 0) -> Any:
@@ -175,7 +175,7 @@ class FlowCamera(VelocityPrediction):
         )
 
     def condition(self, labels: Any) -> torch.Tensor:
-        """The conditions (N, 8, 9, 32, 32) themselves; see `conditions`.
+        """The conditions (N, 8, 9, 24, 24) themselves; see `conditions`.
 
         Raises:
             ValueError: another shape.
@@ -187,7 +187,7 @@ class FlowCamera(VelocityPrediction):
         return labels
 
     def unconditional(self, n: int) -> torch.Tensor:
-        """(n, 8, 9, 32, 32) zeros."""
+        """(n, 8, 9, 24, 24) zeros."""
         return torch.zeros((n, FRAMES, 3 + RAYS, PIXELS, PIXELS))
 
     def data(self, split: str, *, n: int = 256, seed: int = 0) -> CameraData:

@@ -18,8 +18,8 @@ from sillok.testbeds.training import Progress, at_step, fresh, optimise
 
 HEADINGS = ("right", "down", "left", "up")
 CLASSES = shapes.CLASSES * len(HEADINGS)
-FRAMES, PIXELS = 8, 32
-VERSION = 1  # of the distribution that `sample_movers` draws from
+FRAMES, PIXELS = 8, 24
+VERSION = 2  # of the distribution that `sample_movers` draws from, and of the size of its pictures
 
 
 def sample_movers(
@@ -99,7 +99,7 @@ def captions_of(labels: Any) -> list[str]:
 
 @dataclass(frozen=True)
 class MoversData:
-    """Videos (N, 8, 3, 32, 32) float32 in [-1, 1], classes (N,) in [0, 63], and the clips themselves."""
+    """Videos (N, 8, 3, 24, 24) float32 in [-1, 1], classes (N,) in [0, 63], and the clips themselves."""
 
     videos: torch.Tensor
     labels: torch.Tensor
@@ -130,7 +130,7 @@ class ClipsRecipe(Recipe):
 class Movers(Testbed):
     """Clips of one moving shape with captions, tracks and flow, and a classifier of shape, colour and heading.
 
-    Size `s`: eight frames of 32 pixels. The classifier sees all frames at once (as 24 channels) and tells 64
+    Size `s`: eight frames of 24 pixels. The classifier sees all frames at once (as 24 channels) and tells 64
     classes; it also regresses the shape's place in the first and in the last frame, its radius and its colour.
     """
 
@@ -208,7 +208,7 @@ def strips(videos: torch.Tensor, scale: int = 3) -> Any:
 
 
 class ClipJudge(scores.Judge):
-    """Scores of generated clips (M, 8, 3, 32, 32) against real ones: those of `Judge`, and how smooth they move."""
+    """Scores of generated clips (M, 8, 3, 24, 24) against real ones: those of `Judge`, and how smooth they move."""
 
     def __init__(self, model: Any, reference: torch.Tensor) -> None:
         super().__init__(model, reference.flatten(1, 2))

@@ -140,7 +140,7 @@ class FlowStrings(VelocityPrediction):
     """
 
     name = "flow-strings"
-    floor = 0.5  # a model that always spells right would leave a sampler nothing to better
+    floor = 0.85  # at guidance 4; at 1 and 2 it errs often enough for a sampler to better it
     recipes: ClassVar[Mapping[str, StringsRecipe]] = {
         "s": StringsRecipe(
             pixels=PIXELS,
@@ -267,7 +267,7 @@ class FlowStrings(VelocityPrediction):
         """The share of guided pictures whose whole number is read right is at least `floor`; held-out real ones
         are read nearly always.
         """
-        return {"exact_best": (self.floor, 1.0), "exact_real": (0.85, 1.0)}
+        return {"exact_best": (self.floor, 1.0), "exact_real": (0.93, 1.0)}
 
     def measure(self, model: Any, *, n: int | None = None, seed: int = 1) -> dict[str, float]:
         """Shares of numbers and of single digits that are read right at guidance 1, 2 and 4, and of real ones;

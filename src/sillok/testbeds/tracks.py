@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from sillok.testbeds import shapes
+from sillok.testbeds.movers import PIXELS
 
 Array = NDArray[np.float64]
 
@@ -108,7 +109,7 @@ def _checked(videos: Any) -> Array:
     return pixels
 
 
-def true_tracks(clips: shapes.Clips, pixels: int = 32) -> Array:
+def true_tracks(clips: shapes.Clips, pixels: int = PIXELS) -> Array:
     """(N, T, 2) the centre of each clip's first object, in pixel coordinates, from the renderer's own numbers."""
     seen = (clips.position[:, :, 0] - clips.camera[..., :2]) * clips.camera[..., 2:]
     return np.asarray((seen + 1) * (pixels / 2) - 0.5, np.float64)
@@ -130,7 +131,7 @@ def track_error(found: Any, truth: Any) -> float:
 
 
 def patch_displacements(
-    clips: shapes.Clips, pixels: int = 32, patch: int = 4
+    clips: shapes.Clips, pixels: int = PIXELS, patch: int = 4
 ) -> tuple[Array, NDArray[np.bool_]]:
     """How the renderer moves each patch from every frame to every other.
 

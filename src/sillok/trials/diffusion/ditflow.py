@@ -86,7 +86,7 @@ def generate(
     guide: MotionGuide | None = None,
     **follow: Any,
 ) -> torch.Tensor:
-    """The arm's clips (N, 8, 3, 32, 32) of ``work``, following ``motion``."""
+    """The arm's clips (N, 8, 3, 24, 24) of ``work``, following ``motion``."""
     text = bed.encode(bed.condition(captions(work.stills.numpy())))
     null = bed.encode(bed.unconditional(len(text)))
 

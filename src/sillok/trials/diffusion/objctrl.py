@@ -42,10 +42,10 @@ class Tasks:
     """N first frames and how their object is to move, with what the renderer shows of that.
 
     Attributes:
-        first: (N, 3, 32, 32) in [-1, 1]; truth: (N, 8, 3, 32, 32) the object moved, the camera at rest.
-        tracks: of the object in ``truth``; around: (N, 32, 32) pixels that it never comes near.
-        depth: (N, 32, 32) of the first frame; mask: (N, 32, 32) of the object in it.
-        ground: (N, 32, 32) the depth that the object's middle has where it is seen at a pixel.
+        first: (N, 3, 24, 24) in [-1, 1]; truth: (N, 8, 3, 24, 24) the object moved, the camera at rest.
+        tracks: of the object in ``truth``; around: (N, 24, 24) pixels that it never comes near.
+        depth: (N, 24, 24) of the first frame; mask: (N, 24, 24) of the object in it.
+        ground: (N, 24, 24) the depth that the object's middle has where it is seen at a pixel.
         intrinsics: (N, 3, 3).
     """
 
@@ -87,7 +87,7 @@ def tasks_for(count: int, seed: int) -> Tasks:
 
 
 def level_depth(height: float, pose: Array, K: Array) -> Array:
-    """(32, 32) depth of the horizontal plane at ``height``, seen under a pose; 40 where it is not in view."""
+    """(24, 24) depth of the horizontal plane at ``height``, seen under a pose; 40 where it is not in view."""
     at = pixel_centres((PIXELS, PIXELS))
     away = (
         np.concatenate([(at - K[:2, 2]) / K[[0, 1], [0, 1]], np.ones((*at.shape[:2], 1))], -1) @ pose[:3, :3]
@@ -114,7 +114,7 @@ def poses_for(tasks: Tasks, i: int, dimension: str, fault: bool = False) -> Arra
 def inputs_for(
     tasks: Tasks, i: int, arm: str, dimension: str, noise: torch.Tensor, fault: bool = False
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The rays (8, 6, 32, 32) that the model is told, and the noise (8, 3, 32, 32) that it starts from."""
+    """The rays (8, 6, 24, 24) that the model is told, and the noise (8, 3, 24, 24) that it starts from."""
     poses, K = poses_for(tasks, i, dimension, fault), tasks.intrinsics[i]
     rays = plucker(poses, K, (PIXELS, PIXELS))
     if arm == "everywhere":
@@ -133,7 +133,7 @@ def inputs_for(
 def generate(
     bed: Any, arm: str, tasks: Tasks, dimension: str, noise: torch.Tensor, steps: int, fault: bool = False
 ) -> torch.Tensor:
-    """The arm's clips (N, 8, 3, 32, 32)."""
+    """The arm's clips (N, 8, 3, 24, 24)."""
     told = [inputs_for(tasks, i, arm, dimension, noise[i], fault) for i in range(len(noise))]
     rays, start = (torch.stack(parts) for parts in zip(*told, strict=True))
     condition = conditions(tasks.first, rays)
