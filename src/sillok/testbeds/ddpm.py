@@ -199,7 +199,7 @@ class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
         "s": DDPMRecipe(
             pixels=32,
             channels=(16, 32, 64, 64),
-            attention=(2,),
+            attention=(3,),
             turn=0.6,
             steps=6000,
             batch=48,
