@@ -69,7 +69,7 @@ def _track(clip: Array) -> tuple[Array, Array, NDArray[np.bool_]]:
     own = np.quantile(distance, 0.96, axis=1)  # the smallest object covers a good twentieth of the image
     # The share is read along the object's own colour, in which noise of the other colours has no part.
     sure = (distance > 0.75 * own[:, None])[..., None]
-    colour = (residual * sure).sum((0, 1)) / sure.sum()
+    colour = (residual * sure).sum((0, 1)) / max(sure.sum(), 1)
     share = residual @ colour / max(float(colour @ colour), 1e-9)
     share = np.clip((share - 0.5) / _EDGE + 0.5, 0, 1)
     area = share.sum(1)

@@ -76,13 +76,13 @@ def test_a_clip_that_moves_as_its_reference_scores_one(bed: Any) -> None:
 def test_arms_are_what_they_are_called(bed: Any) -> None:
     guides = {arm: guide_for(bed, arm, 25) for arm in ("ditflow", "injection", "smm", "rho", "rho_injected")}
     assert {arm: (g.optimise, g.objective, g.inner_steps) for arm, g in guides.items()} == {
-        "ditflow": ("latent", "amf", 2),
+        "ditflow": ("latent", "amf", 5),
         "injection": ("latent", "amf", 0),
-        "smm": ("latent", "smm", 2),
-        "rho": ("embedding", "amf", 2),
-        "rho_injected": ("embedding", "amf", 2),
+        "smm": ("latent", "smm", 5),
+        "rho": ("embedding", "amf", 5),
+        "rho_injected": ("embedding", "amf", 5),
     }
-    assert {g.guided_steps for g in guides.values()} == {19}
+    assert {g.guided_steps for g in guides.values()} == {9}
 
 
 def test_the_fault_follows_a_reference_that_goes_the_other_way(bed: Any) -> None:
@@ -110,7 +110,7 @@ def test_endpoint_error_of_the_truth_is_zero_and_of_its_reverse_twice_that_of_re
     assert endpoint_errors(truth, clips)[0] == 0
     error, still = endpoint_errors(np.zeros_like(truth), clips)
     assert error == still
-    assert 0.8 < still < 2.5  # a mover crosses two to three and a half patches in seven steps
+    assert 0.6 < still < 2  # a mover crosses one and a half to two and a half patches in seven steps
     assert endpoint_errors(-truth, clips)[0] == pytest.approx(2 * still)
 
 
@@ -118,8 +118,8 @@ def test_endpoint_error_of_the_truth_is_zero_and_of_its_reverse_twice_that_of_re
 def test_every_arm_runs_and_counts_what_it_costs(arm: str, untrained: None) -> None:
     found = dict(motion.body(Run(arm=arm, seed=0, scale="smoke")))
     assert set(found) == set(motion.measures)
-    plain = 2 * 4  # two branches, and four steps, three of which are guided
-    assert found["calls"] == plain + 3 * {"backbone": 0, "injection": 1, "rho_injected": 1}.get(arm, 1 + 2)
+    plain = 2 * 4  # two branches, and four steps, two of which are guided
+    assert found["calls"] == plain + 2 * {"backbone": 0, "injection": 1, "rho_injected": 1}.get(arm, 1 + 5)
     again = dict(motion.body(Run(arm=arm, seed=0, scale="smoke")))
     assert {k: v for k, v in found.items() if k != "seconds"} == {
         k: v for k, v in again.items() if k != "seconds"

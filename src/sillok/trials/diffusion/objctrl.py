@@ -31,10 +31,8 @@ from sillok.verify import Measure, Paired, Run, Truth, trial
 Array = NDArray[np.float64]
 WAY = 1.0  # what an object goes in eight frames, within what the model has seen cameras go
 DIMENSIONS = ("25d", "2d")
-_CANDIDATES, _EDGE = (
-    24,
-    5,
-)  # directions that are tried, and pixels that its middle keeps from the image's edge
+_CANDIDATES = 24  # directions that are tried
+_EDGE = 4  # pixels that the object's middle keeps from the image's edge
 
 
 @dataclass(frozen=True)
