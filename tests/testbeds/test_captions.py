@@ -142,6 +142,9 @@ def test_the_judge_of_clips_tells_headings_and_looks_apart():
     assert backwards["heading_accuracy"] < 0.05 and backwards["still_accuracy"] > 0.95
     frozen = judge(real.videos[:, :1].expand(-1, 8, -1, -1, -1), real.labels)
     assert frozen["heading_accuracy"] < 0.6
+    assert found["colour_accuracy"] > 0.95 and backwards["colour_accuracy"] > 0.95
+    recoloured = judge(real.videos, real.labels // 16 * 16 + (real.labels + 4) % 16)
+    assert recoloured["colour_accuracy"] < 0.05 and recoloured["heading_accuracy"] > 0.95
 
 
 def test_a_still_is_embedded_as_the_frame_that_it_is():

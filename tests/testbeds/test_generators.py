@@ -116,7 +116,8 @@ def test_shipped_quality_holds_on_a_small_sample(bed, name, size):
     wanted = torch.arange(n) % it.judge(64).model.classes.out_features
     found = it.judge(256)(it.sample(wanted, guidance=4.0, steps=15, seed=21), wanted)
     # the floor holds for 256 samples at the best scale; fewer of them and 15 steps leave room for some misses
-    assert found["accuracy"] >= it.floor - 0.15
+    for metric in ("colour_accuracy", "heading_accuracy") if name == "flow-video" else ("accuracy",):
+        assert found[metric] >= it.floor - 0.15
     assert abs(found.get("saturation_gap", 0)) < 0.12
     assert found["precision"] > 0.1
 
@@ -127,7 +128,7 @@ def test_shipped_figures_are_consistent(bed, name, size):
     scales = [key.split("@")[1] for key in quality if key.startswith("accuracy@")]
     assert {"1", "2", "4"} <= set(scales)
     assert quality["accuracy_best"] == max(quality[f"accuracy@{w}"] for w in scales)
-    assert quality["accuracy_best"] >= bed(name, size).floor
+    assert all(low <= quality[metric] <= high for metric, (low, high) in bed(name, size).bounds().items())
     # a held-out real split is the best that there is, up to the chance of which images it has
     assert 0.8 * quality["frechet_real"] < min(quality[f"frechet@{w}"] for w in scales)
     if "saturation@1" in quality:

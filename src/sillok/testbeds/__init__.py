@@ -28,7 +28,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ()),
     "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ("s",)),
     "clips": ("sillok.testbeds.movers", "Movers", ("s",)),
-    "flow-video": ("sillok.testbeds.video", "FlowVideo", ()),
+    "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
     "flow-camera": ("sillok.testbeds.camera", "FlowCamera", ()),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
     "corpus-prose": ("sillok.testbeds.corpora", "CorpusProse", ("xs",)),

@@ -84,6 +84,11 @@ def label_of(clips: shapes.Clips) -> NDArray[np.int64]:
     return clips.label * len(HEADINGS) + heading
 
 
+def colour_of(labels: torch.Tensor) -> torch.Tensor:
+    """The colours (N,), in [0, 3], of classes (N,)."""
+    return labels // len(HEADINGS) % len(shapes.COLOURS)
+
+
 def captions_of(labels: Any) -> list[str]:
     """The captions of classes (N,), such as "a red circle moves left".
 
@@ -218,12 +223,13 @@ class ClipJudge(scores.Judge):
 
         Returns:
             Those of `Judge` (of RGB pictures those without saturation), the share whose shape and colour are
-            right, and the share whose heading is.
+            right, and the shares whose colour is and whose heading is.
         """
         frames = images.flatten(1, 2)
         found = scores.predict(self.model, frames.clamp(-1, 1))[0].argmax(1)
         return {
             **super().__call__(frames, labels),
             "still_accuracy": float((found // len(HEADINGS) == labels // len(HEADINGS)).double().mean()),
+            "colour_accuracy": float((colour_of(found) == colour_of(labels)).double().mean()),
             "heading_accuracy": float((found % len(HEADINGS) == labels % len(HEADINGS)).double().mean()),
         }
