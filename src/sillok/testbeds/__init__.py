@@ -29,7 +29,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "flow-strings": ("sillok.testbeds.strings", "FlowStrings", ("s",)),
     "clips": ("sillok.testbeds.movers", "Movers", ("s",)),
     "flow-video": ("sillok.testbeds.video", "FlowVideo", ("s",)),
-    "flow-camera": ("sillok.testbeds.camera", "FlowCamera", ()),
+    "flow-camera": ("sillok.testbeds.camera", "FlowCamera", ("s",)),
     "corpus": ("sillok.testbeds.corpus", "Corpus", ("xxs", "xs", "s")),
     "corpus-prose": ("sillok.testbeds.corpora", "CorpusProse", ("xs",)),
     "corpus-grammar": ("sillok.testbeds.corpora", "CorpusGrammar", ("xxs", "xs")),
