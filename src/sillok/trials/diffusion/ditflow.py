@@ -26,12 +26,15 @@ from sillok.testbeds.tracks import object_tracks, patch_displacements, track_err
 from sillok.trials.diffusion.loop import denoise
 from sillok.verify import Measure, Paired, Run, Truth, trial
 
-BLOCK = 1  # of four: the least endpoint error on held-out clips (seed 10,000)
+BLOCK = 3  # of four: the least endpoint error on held-out clips (seed 10,000): 2.66, 0.76, 0.69, 0.65 patches
 GUIDANCE = 4.0
 # The paper guides 10 of 50 steps with 5 updates each. With the scheduler of CogVideoX-5B alpha / sigma reaches 0.12
 # in the last of them; the testbed's shifted times take 9 of 25 steps to it.
 SHARE, INNER = 0.36, 5
-LR = (2e-3, 1e-3)  # the paper's
+# The paper's. Larger ones follow the reference a little more and lose the caption: 2.5, 5, 10 and 25 times the rate
+# give a fidelity of 0.13, 0.11, 0.06 and 0.26 on 24 held-out clips, and 0.67, 0.46, 0.33 and 0.38 of the colours,
+# of which there are 0.96 without guidance.
+LR = (2e-3, 1e-3)
 
 
 @dataclass(frozen=True)
