@@ -19,7 +19,7 @@ _LABEL = re.compile(r"^([*_]{1,3})[^*_\n]{1,80}?\s*[:：]?\s*\1\s*[:：]\s*")
 def clean_section(text: str) -> str:
     """Return a model's or a paper's text as one Markdown paragraph for a section.
 
-    Lines are joined, leading marks of blocks and a repeated section name are dropped, and "<" is escaped
+    Lines are joined (steps "1. ... 2. ..." get a line each), leading marks of blocks and a repeated section name are dropped, and "<" is escaped
     outside code, so that nothing in it begins a heading, a list, HTML, a picture or a fence.
     """
     text = one_line(HIDDEN.sub("", text.encode("utf-8", "ignore").decode("utf-8")))
@@ -31,8 +31,19 @@ def clean_section(text: str) -> str:
         pieces += [_escape(text[last : match.start()]), match[0]]
         last = match.end()
     text = "".join([*pieces, _escape(text[last:])]).strip()
+    if text.startswith("1. "):
+        return _steps(text)
     # A section's text must not look like one of the writer's block starts, which go on a line of their own.
     return "\\" + text if re.match(r"(?:[-*+]|[0-9]{1,9}[.)])\s*$|[>#|<]|`{3}|~{3}", text) else text
+
+
+def _steps(text: str) -> str:
+    """Return "1. a 2. b 3. c" with a line for each step: on one line it would read as a list of one."""
+    number = 2
+    while (place := text.find(f" {number}. ")) >= 0:
+        text = f"{text[:place]}\n{text[place + 1 :]}"
+        number += 1
+    return text
 
 
 def once(texts: list[str]) -> list[str]:

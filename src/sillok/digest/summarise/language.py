@@ -53,7 +53,9 @@ def language_of(given: str) -> Language:
         raise TypeError(f"language: {given!r} is {type(given).__name__}; a str such as 'ko' is accepted")
     tag = given.strip()
     if not re.fullmatch(r"[^\W_](?:[^\W_]|[\w\u0300-\u036f\u0900-\u0e7f -]){1,39}", tag):
-        raise ValueError(f"language: {given!r} is no tag such as 'ko' or 'pt-BR', nor a name such as 'Korean'")
+        raise ValueError(
+            f"language: {given!r} is no tag such as 'ko' or 'pt-BR', nor a name such as 'Korean'"
+        )
     for code, names in _NAMES.items():
         if tag.casefold() in (name.casefold() for name in names):
             return Language(code, code, names[0])
