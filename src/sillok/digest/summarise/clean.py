@@ -19,8 +19,9 @@ _LABEL = re.compile(r"^([*_]{1,3})[^*_\n]{1,80}?\s*[:：]?\s*\1\s*[:：]\s*")
 def clean_section(text: str) -> str:
     """Return a model's or a paper's text as one Markdown paragraph for a section.
 
-    Lines are joined (steps "1. ... 2. ..." get a line each), leading marks of blocks and a repeated section name are dropped, and "<" is escaped
-    outside code, so that nothing in it begins a heading, a list, HTML, a picture or a fence.
+    Lines are joined (steps "1. ... 2. ..." get a line each), leading marks of blocks and a repeated section
+    name are dropped, and "<" is escaped outside code, so that nothing in it begins a heading, a list, HTML, a
+    picture or a fence.
     """
     text = one_line(HIDDEN.sub("", text.encode("utf-8", "ignore").decode("utf-8")))
     text = _LABEL.sub("", text)
