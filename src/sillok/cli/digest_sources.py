@@ -126,6 +126,7 @@ def listings_of_file(path: Path) -> tuple[Date | None, list[Listing]]:
     text = path.read_text(encoding="utf-8")
     try:
         day = None
+        rows: Any
         if path.suffix.lower() == ".jsonl":
             rows = [json.loads(line) for line in text.splitlines() if line.strip()]
         else:

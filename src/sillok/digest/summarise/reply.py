@@ -128,9 +128,8 @@ def _fields(found: dict[str, Any]) -> dict[str, Any]:
             found = listed
         else:
             pairs = [one for one in listed if isinstance(one, dict)]
-            found = {
-                one.get("name", one.get("title", "")): one.get("text", one.get("content")) for one in pairs
-            }
+            texts = ((one.get("name") or one.get("title"), one.get("text") or one.get("content")) for one in pairs)
+            found = {str(name): text for name, text in texts}
     wanted = ("whatsnew", "technicaldetails", "performancehighlights")
     names = ("whats_new", "technical_details", "performance_highlights")
     fields: dict[str, Any] = {"others": []}
