@@ -128,7 +128,9 @@ def _fields(found: dict[str, Any]) -> dict[str, Any]:
             found = listed
         else:
             pairs = [one for one in listed if isinstance(one, dict)]
-            texts = ((one.get("name") or one.get("title"), one.get("text") or one.get("content")) for one in pairs)
+            texts = (
+                (one.get("name") or one.get("title"), one.get("text") or one.get("content")) for one in pairs
+            )
             found = {str(name): text for name, text in texts}
     wanted = ("whatsnew", "technicaldetails", "performancehighlights")
     names = ("whats_new", "technical_details", "performance_highlights")

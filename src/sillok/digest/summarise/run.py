@@ -158,6 +158,8 @@ class _Run:
         notes: list[str] = [note("withdrawn", code)] if listing.withdrawn else []
         if text is None:
             text = await self._text(listing)
+        for line in text.warnings:
+            self.report(f"{listing.id}: {line}")
         if not any(passage.text.strip() for passage in text.passages):
             return self._bare(listing, (*notes, note("no text", code)))
         if text.source == "abstract" and not listing.withdrawn:
