@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Iterable
@@ -120,7 +121,7 @@ class Builder:
         large = line.size > 1.08 * self.body
         if large and line.size > 1.3 * self.body:
             return True
-        if text.endswith((",", ";")) or _BULLET.match(text) and not NUMBERED.fullmatch(text):
+        if text.endswith((",", ";")) or (_BULLET.match(text) and not NUMBERED.fullmatch(text)):
             return False
         numbered = NUMBERED.fullmatch(text)
         if numbered and text.upper() == text and re.match(r"[IVX]+\.", text):
@@ -143,13 +144,18 @@ class Builder:
                 break
             if _tabular(row):
                 end, count = index + 1, count + 1
-            elif len(row) > 1 or row[0].width > 0.6 * width or _caption_or_heading(row, self):
-                break
-            elif index + 1 < len(levels) and not _tabular(levels[index + 1]):
+            elif (
+                len(row) > 1
+                or row[0].width > 0.6 * width
+                or _caption_or_heading(row, self)
+                or (index + 1 < len(levels) and not _tabular(levels[index + 1]))
+            ):
                 break
             previous = row
         captioned = any(
-            TABLE_CAPTION.match("".join(block.pieces[:1])) for block in self.blocks[-1:] if block.kind == "caption"
+            TABLE_CAPTION.match("".join(block.pieces[:1]))
+            for block in self.blocks[-1:]
+            if block.kind == "caption"
         ) or (end < len(levels) and TABLE_CAPTION.match(levels[end][0].text) is not None)
         return end if count >= (2 if captioned else 3) else start
 
@@ -165,7 +171,7 @@ def _tabular(row: list[Line]) -> bool:
     """Whether a row has cells: two or more runs of text with wide gaps between."""
     if row[0].cells is not None or len(row) < 2:
         return False
-    return any(b.x0 - a.x1 > max(a.size, 4.0) for a, b in zip(row, row[1:], strict=False))
+    return any(b.x0 - a.x1 > max(a.size, 4.0) for a, b in itertools.pairwise(row))
 
 
 def _joined(row: list[Line]) -> Line:

@@ -78,9 +78,7 @@ def read_text_of(
     return _parse(data, kind or _sniffed(data), name, id, version, max_pages)
 
 
-def _parse(
-    data: bytes, kind: FileKind, name: str, id: str, version: int | None, max_pages: int
-) -> PaperText:
+def _parse(data: bytes, kind: FileKind, name: str, id: str, version: int | None, max_pages: int) -> PaperText:
     try:
         if kind == "pdf":
             from sillok.digest.texts import pdf

@@ -11,22 +11,27 @@ import lxml.html
 from sillok.digest.text import PaperText
 from sillok.digest.texts.passages import STAMP, Passages, clean
 
-_DROPPED_TAGS = (
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_DROPPED_TAGS = _words(
     "script style noscript template nav header footer button form input select textarea iframe object embed "
     "head meta link svg canvas audio video"
-).split()
-_DROPPED_CLASSES = (
+)
+_DROPPED_CLASSES = _words(
     "ltx_page_header ltx_page_footer ltx_page_navbar ltx_page_logo ltx_TOC ltx_toclist ltx_bibliography "
     "ltx_authors ltx_dates ltx_creator ltx_ERROR ltx_listing_data ltx_role_footnotemark ltx_index "
     "package-alerts ar5iv-footer katex-html sr-only"
-).split()
-_BLOCK_TAGS = frozenset(
-    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure h1 h2 "
-    "h3 h4 h5 h6 hr li main ol p pre section summary table tbody td tfoot th thead tr ul".split()
 )
-_BLOCK_CLASSES = frozenset(
+_BLOCK_TAGS = _words(
+    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure h1 h2 "
+    "h3 h4 h5 h6 hr li main ol p pre section summary table tbody td tfoot th thead tr ul"
+)
+_BLOCK_CLASSES = _words(
     "ltx_tabular ltx_para ltx_p ltx_inline-block ltx_caption ltx_title ltx_figure ltx_table ltx_float "
-    "ltx_listing ltx_item ltx_itemize ltx_enumerate ltx_equation ltx_equationgroup ltx_abstract".split()
+    "ltx_listing ltx_item ltx_itemize ltx_enumerate ltx_equation ltx_equationgroup ltx_abstract"
 )
 _LEVELS = {
     "ltx_part": 0,
@@ -87,9 +92,7 @@ def _classes(element: Any) -> list[str]:
 
 
 def _with_class(element: Any, name: str) -> list[Any]:
-    found: list[Any] = element.xpath(
-        f".//*[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]"
-    )
+    found: list[Any] = element.xpath(f".//*[contains(concat(' ', normalize-space(@class), ' '), ' {name} ')]")
     return found
 
 
@@ -103,12 +106,11 @@ def _replace(element: Any, text: str) -> None:
 
 def _prepare(root: Any) -> None:
     """Turn mathematics into LaTeX and superscripts into "^", and drop what is no text of the paper."""
-    unwanted = set(_DROPPED_CLASSES)
     for element in list(root.iter(*_DROPPED_TAGS)):
         if element.getparent() is not None:
             element.drop_tree()
     for element in list(root.iter()):
-        if isinstance(element.tag, str) and unwanted.intersection(_classes(element)):
+        if isinstance(element.tag, str) and _DROPPED_CLASSES.intersection(_classes(element)):
             if element.getparent() is not None:
                 element.drop_tree()
         elif not isinstance(element.tag, str) and element.getparent() is not None:
@@ -333,7 +335,9 @@ def _rows(table: Any) -> list[list[str]]:
         cells = _own(row, _is_cell)
         total = sum(_number(cell.get("colspan")) for cell in cells)
         for cell in [*cells, None]:
-            while pending.get(len(line), (0, ""))[0] > 0 or (cell is None and len(line) < max(pending, default=-1)):
+            while pending.get(len(line), (0, ""))[0] > 0 or (
+                cell is None and len(line) < max(pending, default=-1)
+            ):
                 left, text = pending.pop(len(line), (0, ""))
                 if left > 1:
                     pending[len(line)] = (left - 1, text)

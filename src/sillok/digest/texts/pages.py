@@ -90,9 +90,8 @@ def _line(line: dict[str, Any]) -> Line | None:
                 piece = "^" + piece.strip()  # 10^5, m^2
             else:
                 piece = ""  # the mark of a footnote behind a word
-        elif index and text and not text[-1].isspace() and not piece[0].isspace():
-            if span["bbox"][0] - spans[index - 1]["bbox"][2] > 0.2 * size:
-                piece = " " + piece
+        elif index and span["bbox"][0] - spans[index - 1]["bbox"][2] > 0.2 * size:
+            piece = " " + piece
         text += piece
     bold = sum(len(s["text"].strip()) for s in spans if s["flags"] & 16 or "bold" in s["font"].lower())
     text = clean(text)
@@ -214,9 +213,7 @@ def stretches(sheet: Sheet) -> list[Stretch]:
         bands[-1][0].append(line)
     for line in others[index:]:
         bands[-1][1 if _middle(line)[0] < gutter else 2].append(line)
-    return [
-        Stretch(sheet.number, sheet.height, part) for band in bands for part in band if part
-    ]
+    return [Stretch(sheet.number, sheet.height, part) for band in bands for part in band if part]
 
 
 def _full_width_rows(sheet: Sheet, across: set[int], gutter: float) -> set[int]:

@@ -98,10 +98,8 @@ class Passages:
         """Add one passage under the headings above, unless it is empty or among the references."""
         if self.dropped is not None:
             return
-        if kind == "table":
-            text = "\n".join(row for row in text.split("\n") if row.strip(" |"))
-        else:
-            text = clean(text)
+        lines = text.split("\n") if kind == "table" else [clean(text)]
+        text = "\n".join(line for line in lines if line.strip(" |"))
         if text:
             kind = self.kind if self.kind and kind == "paragraph" else kind
             self.found.append(Passage(kind, "" if kind == "abstract" else self.section, text, page))

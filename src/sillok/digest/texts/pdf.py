@@ -110,7 +110,7 @@ def _title(sheets: list[pages.Sheet], body: float) -> str:
         return ""
     lines = sorted((line for line in upper if line.size > size - 0.5), key=lambda line: (line.y0, line.x0))
     text = " ".join(line.text for line in lines)
-    if len(lines) > 6 or NUMBERED.fullmatch(text) and text[0].isdigit() or KNOWN.fullmatch(text):
+    if len(lines) > 6 or (NUMBERED.fullmatch(text) and text[0].isdigit()) or KNOWN.fullmatch(text):
         return ""
     first.lines = [line for line in first.lines if line not in lines]
     return text
@@ -178,7 +178,11 @@ class _Writer:
         known = KNOWN.fullmatch(text) is not None
         if passages.dropped is not None and self._references is not None:
             size, bold = self._references
-            if abs(block.size - size) > 0.4 or block.bold != bold or not (numbered or known or block.size > self.body):
+            if (
+                abs(block.size - size) > 0.4
+                or block.bold != bold
+                or not (numbered or known or block.size > self.body)
+            ):
                 return
         if page_one_abstract(text, block):
             self._abstract()

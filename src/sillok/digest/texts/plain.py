@@ -89,10 +89,10 @@ def _text(text: str) -> Passages:
 
 def _block(passages: Passages, lines: list[str], page: int | None, first: bool) -> None:
     head = clean(lines[0])
-    if first and len(lines) <= 3 and len(clean(" ".join(lines))) < 250 and not head.endswith((".", ":")):
-        if not _level(head, False):
-            passages.title(" ".join(lines), page)
-            return
+    short = len(lines) <= 3 and len(clean(" ".join(lines))) < 250 and not head.endswith((".", ":"))
+    if first and short and not _level(head, False):
+        passages.title(" ".join(lines), page)
+        return
     level = _level(head, passages.lettered)
     if level:
         passages.heading(level, head)
