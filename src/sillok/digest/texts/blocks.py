@@ -132,6 +132,13 @@ class Builder:
             return True
         return text[0].isupper() and not text.endswith(".") and len(text) < 80
 
+    def _goes_on(self, row: list[Line], following: list[list[Line]], width: float) -> bool:
+        """Whether a row without cells stands within a table: a short line between rows that have some."""
+        text = row[0].text
+        headed = CAPTION.match(text) or (self._is_heading(row[0]) and NUMBERED.fullmatch(text))
+        short = len(row) == 1 and row[0].width < 0.6 * width
+        return short and not headed and bool(following) and _tabular(following[0])
+
     def _table_end(self, levels: list[list[Line]], start: int, width: float) -> int:
         """The row after a table that begins here, or `start` where none does."""
         if not _tabular(levels[start]):
@@ -144,12 +151,7 @@ class Builder:
                 break
             if _tabular(row):
                 end, count = index + 1, count + 1
-            elif (
-                len(row) > 1
-                or row[0].width > 0.6 * width
-                or _caption_or_heading(row, self)
-                or (index + 1 < len(levels) and not _tabular(levels[index + 1]))
-            ):
+            elif not self._goes_on(row, levels[index + 1 : index + 2], width):
                 break
             previous = row
         captioned = any(
@@ -158,13 +160,6 @@ class Builder:
             if block.kind == "caption"
         ) or (end < len(levels) and TABLE_CAPTION.match(levels[end][0].text) is not None)
         return end if count >= (2 if captioned else 3) else start
-
-
-def _caption_or_heading(row: list[Line], builder: Builder) -> bool:
-    text = row[0].text
-    return CAPTION.match(text) is not None or (
-        builder._is_heading(row[0]) and NUMBERED.fullmatch(text) is not None
-    )
 
 
 def _tabular(row: list[Line]) -> bool:
