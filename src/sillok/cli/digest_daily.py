@@ -24,8 +24,6 @@ from sillok.cli.digest_sources import (
     TimeoutOption,
     arguments_of,
     day_of,
-    listings_of_day,
-    listings_of_file,
     prices_of,
     summarised,
     told,
@@ -58,6 +56,12 @@ RecipientOption = Annotated[
 FeedOption = Annotated[
     str, typer.Option("--feed-url", metavar="URL", help="Where the folder is served, for the Atom feed.")
 ]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `sillok digest`."""
+    app.command(epilog=DELIVER)(deliver)
+    app.command(epilog=DAILY)(daily)
 
 
 def deliver(
@@ -125,11 +129,10 @@ def daily(
         check,
         arguments_of(model_args),
     )
-    listed = listings_of_file(listings)[1] if listings is not None else listings_of_day(day)
-    if not listed:
+    _, summaries = summarised(str(listings) if listings is not None else day.isoformat(), options, remark)
+    if not summaries:
         print(f"{day} ({day:%A}): no papers are listed; nothing was written or sent")
         return
-    summaries = summarised(listed, options, remark)
     files, changed = publish(day, summaries, root, roundups=True, feed_url=feed_url)
     from sillok.digest.publish import load_day
 

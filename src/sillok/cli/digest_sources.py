@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
@@ -84,7 +84,7 @@ def day_of(given: str) -> Date:
         day = named.get(given) or Date.fromisoformat(given)
     except ValueError:
         raise ValueError(f"date: {given!r} is no day; YYYY-MM-DD, today and yesterday are accepted") from None
-    if day > today:
+    if day > (datetime.now(UTC) + timedelta(hours=14)).date():  # somewhere on Earth it has begun
         raise ValueError(f"date: {day} is in the future (today is {today} in UTC)")
     return day
 
@@ -96,12 +96,6 @@ def is_day(given: str) -> bool:
     except ValueError:
         return given in ("today", "yesterday")
     return True
-
-
-def listings_of_day(day: Date) -> list[Listing]:
-    """Return the papers of a day from Hugging Face."""
-    fetch_day: Callable[[Date], list[Listing]] = importlib.import_module("sillok.digest.fetch.api").fetch_day
-    return list(fetch_day(day))
 
 
 def listings_of_file(path: Path) -> tuple[Date | None, list[Listing]]:
@@ -141,21 +135,13 @@ def listings_of_file(path: Path) -> tuple[Date | None, list[Listing]]:
         raise ValueError(f"{path}: no list of papers in JSON ({error})") from None
 
 
-def texts_of(folder: Path | None) -> Mapping[str, PaperText] | None:
-    """Return the texts of a folder, or None for arXiv's."""
-    if folder is None:
-        return None
-    found: Mapping[str, PaperText] = importlib.import_module("sillok.digest.texts").folder(folder)
-    return found
-
-
 def cache_folder(given: Path | None) -> Path:
     """Return the folder of the model's answers."""
     if given is not None:
         return given / "answers"
     import platformdirs
 
-    return Path(platformdirs.user_cache_dir("sillok")) / "answers"
+    return Path(platformdirs.user_cache_dir("sillok", appauthor=False)) / "answers"
 
 
 def prices_of(given: str | None) -> Prices | None:
@@ -196,26 +182,43 @@ def arguments_of(given: list[str] | None) -> dict[str, Any]:
 
 
 def summarised(
-    listings: list[Listing], options: ModelOptions, report: Callable[[str], None]
-) -> list[Summary]:
-    """Summarise listings with the options of a command."""
+    source: str, options: ModelOptions, report: Callable[[str], None]
+) -> tuple[Date | None, list[Summary]]:
+    """Summarise the papers of a day or of a file with the options of a command."""
+    from sillok.digest import fetch, texts
     from sillok.digest import summarise as room
 
     # Inspect's log of each retry belongs to its own tools; here one line a paper says what went wrong.
     os.environ.setdefault("INSPECT_LOG_LEVEL", "error")
-    return room.summarise(
-        listings,
-        model=options.model,
-        language=options.language,
-        texts=texts_of(options.papers),
-        checker="default" if options.check else None,
-        budget=options.budget,
-        connections=options.connections,
-        timeout=options.timeout,
-        cache=cache_folder(options.cache),
-        model_args=options.model_args,
-        report=report,
-    )
+    day: Date | None
+    with ExitStack() as stack:
+        by_day = is_day(source)
+        client = None
+        if by_day or options.papers is None:
+            client = stack.enter_context(fetch.Client(options.cache, report=report))
+        if by_day:
+            day = day_of(source)
+            listings = fetch.fetch_day(day, client=client)
+        else:
+            day, listings = listings_of_file(Path(source))
+        known = {listing.id: listing for listing in listings}
+
+        def text(id: str, version: int | None) -> PaperText:
+            return fetch.fetch_text(id, version, client=client, listing=known.get(id))
+
+        return day, room.summarise(
+            listings,
+            model=options.model,
+            language=options.language,
+            texts=texts.folder(options.papers) if options.papers is not None else text,
+            checker="default" if options.check else None,
+            budget=options.budget,
+            connections=options.connections,
+            timeout=options.timeout,
+            cache=cache_folder(options.cache),
+            model_args=options.model_args,
+            report=report,
+        )
 
 
 def told(summaries: list[Summary], options: ModelOptions) -> str:

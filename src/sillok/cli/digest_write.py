@@ -23,9 +23,6 @@ from sillok.cli.digest_sources import (
     TimeoutOption,
     arguments_of,
     day_of,
-    is_day,
-    listings_of_day,
-    listings_of_file,
     prices_of,
     summarised,
     told,
@@ -41,6 +38,12 @@ SUMMARISE = (
     "sillok digest summarise list.jsonl --papers texts --language en"
 )
 WRITE = "Example: sillok digest write day.json --root digests"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to `sillok digest`."""
+    app.command(epilog=SUMMARISE)(summarise)
+    app.command(epilog=WRITE)(write)
 
 
 def summarise(
@@ -78,13 +81,7 @@ def summarise(
         check,
         arguments_of(model_args),
     )
-    if is_day(source):
-        day: Date | None = day_of(source)
-        assert day is not None
-        listings = listings_of_day(day)
-    else:
-        day, listings = listings_of_file(Path(source))
-    summaries = summarised(listings, options, remark)
+    day, summaries = summarised(source, options, remark)
     text = dump(day, summaries)
     if out is not None:
         write_if_changed(out, text)
