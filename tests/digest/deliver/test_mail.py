@@ -42,12 +42,12 @@ class Box:
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
         if self.answer.startswith("250"):
-            self.got.append((envelope, session.ssl is not None))
+            self.got.append((envelope, server.transport.get_extra_info("sslcontext") is not None))
         return self.answer
 
     def authenticate(self, server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         self.logins.append((data.login, data.password))
-        return AuthResult(success=data.password == b"verysecretpassword")
+        return AuthResult(success=data.password == b"verysecretpassword", handled=False)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import NamedTuple
 
 _NAMES = {
@@ -52,7 +53,8 @@ def language_of(given: str) -> Language:
     if not isinstance(given, str):
         raise TypeError(f"language: {given!r} is {type(given).__name__}; a str such as 'ko' is accepted")
     tag = given.strip()
-    if not re.fullmatch(r"[^\W_](?:[^\W_]|[\w\u0300-\u036f\u0900-\u0e7f -]){1,39}", tag):
+    letters = all(char.isalnum() or unicodedata.category(char)[0] == "M" or char in " -" for char in tag)
+    if not (2 <= len(tag) <= 40 and tag[0].isalpha() and letters):
         raise ValueError(
             f"language: {given!r} is no tag such as 'ko' or 'pt-BR', nor a name such as 'Korean'"
         )
