@@ -201,6 +201,7 @@ def summarised(
             listings = fetch.fetch_day(day, client=client)
         else:
             day, listings = listings_of_file(Path(source))
+        listings.sort(key=lambda one: -1 if one.votes is None else one.votes, reverse=True)
         known = {listing.id: listing for listing in listings}
 
         def text(id: str, version: int | None) -> PaperText:

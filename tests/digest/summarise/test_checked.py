@@ -95,7 +95,7 @@ def test_the_version_with_the_fewest_failures_is_kept(mock: Any, paper: Any, ko:
     answers = [with_figure(ko, "9.9"), worse, worse]
     (found,) = summarise([paper()], model=mock(lambda p, n: answers[n - 1]).model, checker=checker)
     assert len(found.flagged) == 1
-    assert dict(found.sections)["Technical Details"] == ko["technical_details"]
+    assert "두 단계로 이루어집니다." in dict(found.sections)["Technical Details"]
 
 
 def test_a_writer_that_answers_prose_to_the_check_costs_no_summary(

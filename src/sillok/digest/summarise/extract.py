@@ -9,7 +9,8 @@ A sentence's score for a section is the number of that section's cues in it, plu
 | Performance Highlights | figures with units, "outperforms", "state of the art" | abstract +1, results +0.5 |
 
 Sentences under 25 or over 420 characters, or with a question mark, count for nothing. The best two of each
-section (three of the technical details) are given in the paper's order; none is given twice.
+section (three of the technical details) are given in the paper's order; none is given twice. What is new is
+chosen first, then the highlights.
 """
 
 from __future__ import annotations
@@ -78,22 +79,22 @@ def extract(paper: PaperText) -> tuple[tuple[str, str], ...]:
     """
     sentences = list(_sentences(paper))
     taken: set[int] = set()
-    sections = []
-    for name, cues, (places, count) in zip(SECTIONS, _CUES, _PLACES, strict=True):
+    texts: dict[str, str] = {}
+    for part in (0, 2, 1):  # figures first: sentences with figures often tell how the method works, too
+        name, cues, (places, count) = SECTIONS[part], _CUES[part], _PLACES[part]
         scores = {
             index: score
             for index, sentence in enumerate(sentences)
             if index not in taken and (score := _score(sentence, cues, places)) >= 1.5
         }
         best = sorted(scores, key=lambda index: (-scores[index], index))[:count]
-        if not best and name == SECTIONS[0]:
+        if not best and part == 0:
             best = [index for index, one in enumerate(sentences) if 25 <= len(one.text) <= 1000][:count]
             best = best or list(range(len(sentences)))[:1]
         taken.update(best)
         text = clean_section(" ".join(sentences[index].text for index in sorted(best)))
-        if text:
-            sections.append((name, text if len(text) <= 4000 else text[:4000].rsplit(" ", 1)[0] + " …"))
-    return tuple(sections)
+        texts[name] = text if len(text) <= 4000 else text[:4000].rsplit(" ", 1)[0] + " …"
+    return tuple((name, texts[name]) for name in SECTIONS if texts[name])
 
 
 def _score(sentence: _Sentence, cues: re.Pattern[str], places: dict[str, float]) -> float:
