@@ -113,4 +113,4 @@ def test_any_answer_is_one_section_of_one_entry(text: str) -> None:
         return
     digest = Digest(None, entries)
     assert read_text(write(digest)) == digest
-    assert not re.search(r"(?<!\\)<(?!$)[A-Za-z/!?]", re.sub(r"`[^`]*`", "", clean))
+    assert not re.search(r"(?<!\\)<(?!$)[A-Za-z/!?]", re.sub(r"`[^`]*`", "`", clean))
