@@ -192,7 +192,7 @@ def _handler(site: Site) -> type[BaseHTTPRequestHandler]:
                     self.close_connection = True
                     return
                 status, more = fault.status or status, more | fault.headers
-                body = body if fault.body is None else fault.body
+                body = fault.body if fault.body is not None else body if status == 200 else b"Try again later"
             if status == 200 and more.get("ETag") and headers.get("if-none-match") == more["ETag"]:
                 status, body = 304, b""
             self.send_response(status)

@@ -7,12 +7,12 @@ import os
 import subprocess
 import sys
 
-import paper_samples as samples
-import papers_site
 import pytest
-from papers_site import Fault, Paper, row
 from typer.testing import CliRunner
 
+import paper_samples as samples
+import papers_site
+from papers_site import Fault, Paper, row
 from sillok.cli import app, main
 
 
@@ -88,7 +88,7 @@ def test_a_paper_that_fails_is_named_and_the_command_goes_on_later(sillok, site)
     site.papers["2412.00001"].summary = ""
     site.faults += [Fault("/html/2412.00002", times=1, status=429, headers={"Retry-After": "9999"})]
     site.faults += [Fault("/pdf/2412.00002", times=1, status=429, headers={"Retry-After": "9999"})]
-    code, out, err = sillok("2024-12-04")
+    code, _, err = sillok("2024-12-04")
     assert code == 1
     assert "2412.00002: " in err
     assert "asks to wait 9999 s" in err

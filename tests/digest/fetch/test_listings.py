@@ -83,11 +83,12 @@ def test_the_clients_session_is_left_as_it_was(site, connect):
     [
         Fault("/api/daily_papers", times=2, status=500),
         Fault("/api/daily_papers", times=1, status=429, headers={"Retry-After": "0"}),
+        Fault("/api/daily_papers", times=1, status=500, body=b"[1, 2]"),
         Fault("/api/daily_papers", times=1, cut=True),
         Fault("/api/daily_papers", times=1, body=b'[{"paper": {"id"'),
         Fault("/api/daily_papers", times=1, hang=30),
     ],
-    ids=["500", "429", "cut", "half a JSON", "timeout"],
+    ids=["500", "429", "500 with a list", "cut", "half a JSON", "timeout"],
 )
 def test_the_hub_in_trouble_is_asked_again(site, connect, fault):
     site.days[DAY] = [row("2412.00001")]
