@@ -72,7 +72,8 @@ def pdf(pages: int, seed: int) -> bytes:
 def html(pages: int, seed: int) -> bytes:
     """Return a paper of about as many words as LaTeXML's HTML, with mathematics and tables."""
     draw = random.Random(seed)
-    math = '<math alttext="x_{1}^{2}" class="ltx_Math"><semantics><mi>x</mi><annotation>x</annotation></semantics></math>'
+    semantics = "<semantics><mi>x</mi><annotation>x</annotation></semantics>"
+    math = f'<math alttext="x_{{1}}^{{2}}" class="ltx_Math">{semantics}</math>'
     parts = ['<html><head><title>T</title></head><body><article class="ltx_document">']
     parts.append('<h1 class="ltx_title ltx_title_document">A paper</h1>')
     for number in range(1, pages + 1):

@@ -197,9 +197,9 @@ def one_column(pages: int, words: str = "A line of page") -> bytes:
 
 def repeated(data: bytes, times: int) -> bytes:
     """The pages of a paper again and again."""
-    document = pymupdf.open(stream=data)
-    once = list(range(document.page_count))
-    document.select(once * times)
+    once, document = pymupdf.open(stream=data), pymupdf.open()
+    for _ in range(times):
+        document.insert_pdf(once)
     return bytes(document.tobytes())
 
 

@@ -50,12 +50,13 @@ def test_a_long_day_is_read_page_by_page(site, connect):
     assert len(site.paths("/api/daily_papers")) == 3
 
 
-def test_an_unchanged_day_costs_a_304(site, connect):
+def test_an_unchanged_day_costs_a_304(site, connect, said):
     site.days[DAY] = [row("2412.00001", 5)]
     first = fetch_day(DAY, client=connect(), versions=False)
     assert fetch_day(DAY, client=connect(), versions=False) == first
     assert "if-none-match" not in site.log[0][2]
     assert "if-none-match" in site.log[1][2]
+    assert (len(site.log), said) == (2, [])
     site.days[DAY] = [row("2412.00001", 6)]
     assert fetch_day(DAY, client=connect(), versions=False)[0].votes == 6
 

@@ -69,7 +69,7 @@ def test_references_navigation_and_scripts_are_dropped(paper):
         "Ann",
     ):
         assert gone not in text
-    assert paper.warnings == ("the conversion to HTML left 1 places that it could not read",)
+    assert paper.warnings == ("the conversion to HTML left a place that it could not read",)
 
 
 def test_a_file_of_another_paper_is_named():

@@ -87,6 +87,8 @@ def _once(client: Client, date: Date, page: int, kept: Kept | None) -> tuple[str
         checked(url, status, error.response.headers)
         raise FetchError(f"{url}: the server answers {status}", status) from None
     except ValueError:
+        if exchange.status == 304:
+            return None, ""
         raise Again(FetchError(f"{url}: the answer is cut off, or no JSON")) from None
     except Exception as error:
         checked(url, exchange.status, exchange.headers)  # an error's body can make the client itself fail
