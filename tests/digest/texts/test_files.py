@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import paper_samples as samples
 import pytest
 
+import paper_samples as samples
 from sillok.digest.texts import folder, parse_name, read_text_of
 
 ID = "2411.19870"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import paper_samples as samples
 import pytest
 
+import paper_samples as samples
 from sillok.digest.texts import read_text_of
 
 ID = "2411.19870"
@@ -69,7 +69,7 @@ def test_references_navigation_and_scripts_are_dropped(paper):
         "Ann",
     ):
         assert gone not in text
-    assert paper.warnings == ("the conversion to HTML left 1 places that it could not read",)
+    assert paper.warnings == ("the conversion to HTML left a place that it could not read",)
 
 
 def test_a_file_of_another_paper_is_named():
@@ -85,7 +85,7 @@ def test_plain_html():
         <h3>1.1 Data</h3><pre>x = 1</pre><table><caption>Table 1. Sizes</caption><tr><th>Name<th>Size
         <tr><td>a<td>5 GB</table><h2>References</h2><p>Gone</p><h3>More of them</h3><p>Gone</p>
         <h2>Appendix</h2><dl><dt>Term</dt><dd>What it is</dd></dl>
-        <section class="footnotes"><ol><li id="fn1"><p>A note. <a href="#">↩</a></p></li></ol></section></body></html>"""
+        <section class="footnotes"><ol><li id="fn1"><p>A note. <a href="#">↩</a></p></ol></section></body></html>"""
     )
     assert [(p.kind, p.section, p.text) for p in paper.passages] == [
         ("title", "", "A Plain Paper"),
@@ -114,8 +114,9 @@ def test_mathematics_without_alttext_and_katex_are_taken_once():
 def test_tables_of_spans_and_tables_inside_tables():
     paper = read(
         "<article class='ltx_document'><p class='ltx_p'>Before <span class='ltx_tabular'><span class='ltx_tr'>"
-        "<span class='ltx_td'>a</span><span class='ltx_td'><table><tr><td>in</td><td>ner</td></tr></table></span></span>"
-        "<span class='ltx_tr'><span class='ltx_td'>b | c</span><span class='ltx_td'>2</span></span></span> after</p></article>"
+        "<span class='ltx_td'>a</span><span class='ltx_td'><table><tr><td>in</td><td>ner</td></table></span></span>"
+        "<span class='ltx_tr'><span class='ltx_td'>b | c</span><span class='ltx_td'>2</span></span></span>"
+        " after</p></article>"
     )
     assert [(p.kind, p.text) for p in paper.passages] == [
         ("paragraph", "Before"),

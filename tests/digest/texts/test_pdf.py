@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import paper_samples as samples
 import pymupdf
 import pytest
 
+import paper_samples as samples
 from sillok.digest.texts import read_text_of
 
 ID = "2411.19870"
@@ -41,7 +41,10 @@ def test_columns_are_read_one_after_the_other(paper):
 
 
 def test_a_paragraph_goes_on_over_column_and_page(paper):
-    whole = "The baseline is a state-of-the-art model, whose training is the same as ours in every respect that we know of."
+    whole = (
+        "The baseline is a state-of-the-art model, whose training is the same as ours in every respect "
+        "that we know of."
+    )
     assert ("1 Introduction", whole) in of(paper, "paragraph")
     assert next(p.page for p in paper.passages if p.text == whole) == 1
 
@@ -111,8 +114,7 @@ def test_a_scanned_pdf_is_a_warning():
 
 
 def test_900_pages_are_cut_and_said_so():
-    data = samples.one_column(900, "L")
-    paper = read_text_of(data, id=ID, max_pages=5)
+    paper = read_text_of(samples.repeated(samples.one_column(6), 150), id=ID, max_pages=5)
     assert paper.warnings == ("900 pages: pages 6 to 900 are left out",)
     assert max(passage.page or 0 for passage in paper.passages) == 5
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from sillok.digest.fetch.http import Client, FetchError
 from sillok.digest.text import Listing, PaperText, Passage
@@ -22,10 +23,13 @@ def full_text(client: Client, id: str, version: int, listing: Listing | None) ->
     """
     if (kept := cached(client, id, version)) is not None:
         return kept
-    if listing is not None and listing.withdrawn and listing.version in (None, version):
-        return abstract_of(
-            listing, version, "the paper was withdrawn by its authors; only the abstract is left"
-        )
+    text = _fetched(client, id, version, listing)
+    if listing is not None and listing.withdrawn:
+        return replace(text, warnings=(*text.warnings, "the paper was withdrawn"))
+    return text
+
+
+def _fetched(client: Client, id: str, version: int, listing: Listing | None) -> PaperText:
     problems: list[str] = []
     failed: FetchError | None = None
     thin: PaperText | None = None

@@ -6,6 +6,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -133,19 +134,27 @@ class Client:
     def _session(self) -> httpx.Client:
         if self._http is None:
             httpx = need("httpx")
-            polite = {httpx.URL(self.sites.arxiv).netloc, httpx.URL(self.sites.api).netloc}
 
             def turn(request: Any) -> None:
-                if request.url.netloc in polite or request.url.host.endswith("arxiv.org"):
+                if self._polite(request.url):
                     self.pace.turn()
+
+            def done(response: Any) -> None:
+                if self._polite(response.url):
+                    self.pace.done()
 
             self._http = httpx.Client(
                 follow_redirects=True,
                 timeout=self.timeout,
                 headers={"User-Agent": USER_AGENT},
-                event_hooks={"request": [turn]},
+                event_hooks={"request": [turn], "response": [done]},
             )
         return self._http
+
+    def _polite(self, url: httpx.URL) -> bool:
+        """Whether an address is arXiv's."""
+        mine = {site.split("/")[2] for site in (self.sites.arxiv, self.sites.api) if site.count("/") > 1}
+        return url.netloc.decode() in mine or url.host.endswith("arxiv.org")
 
     def close(self) -> None:
         """Close the connections."""
@@ -200,7 +209,8 @@ class Client:
             raise NoNetwork(f"offline: {url} is not in the cache")
         httpx = need("httpx")
         try:
-            with self._session().stream("GET", url, headers=headers) as response:
+            turn = self.pace.alone() if self._polite(httpx.URL(url)) else nullcontext()
+            with turn, self._session().stream("GET", url, headers=headers) as response:
                 body = bytearray()
                 for chunk in response.iter_bytes():
                     body += chunk
@@ -263,7 +273,7 @@ class Client:
     def stale(self, error: FetchError, kept: Kept) -> None:
         """Tell the user that an old answer is served."""
         when = datetime.fromtimestamp(kept.time, UTC).strftime("%Y-%m-%d %H:%M UTC")
-        self.report(f"{error}; what was fetched {when} is used")
+        self.report(f"{'offline' if self.offline else error}; what was fetched {when} is used")
 
 
 def checked(url: str, status: int, headers: Any) -> None:

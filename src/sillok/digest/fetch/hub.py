@@ -40,10 +40,9 @@ def day(client: Client, date: Date) -> list[Listing]:
 
 @dataclass(slots=True)
 class _Exchange:
-    """What goes along with one request of the client, and what came back."""
+    """What came back to the client's last request: status and headers."""
 
-    timeout: float
-    thread: int = field(default_factory=threading.get_ident)
+    status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -75,8 +74,9 @@ def _once(client: Client, date: Date, page: int, kept: Kept | None) -> tuple[str
     url = f"{client.sites.hub}/api/daily_papers"
     headers = {"If-None-Match": kept.etag} if kept is not None and kept.etag else None
     api = hub.HfApi(endpoint=client.sites.hub, token=False, headers=headers, user_agent=USER_AGENT)
+    exchange = _Exchange()
     try:
-        with _watched(client.timeout) as exchange:
+        with _watched(exchange, client.timeout):
             papers = list(api.list_daily_papers(date=date.isoformat(), limit=PAGE, p=page))
     except errors.OfflineModeIsEnabled:
         raise NoNetwork("offline: HF_HUB_OFFLINE is set") from None
@@ -87,8 +87,11 @@ def _once(client: Client, date: Date, page: int, kept: Kept | None) -> tuple[str
         checked(url, status, error.response.headers)
         raise FetchError(f"{url}: the server answers {status}", status) from None
     except ValueError:
+        if exchange.status == 304:
+            return None, ""
         raise Again(FetchError(f"{url}: the answer is cut off, or no JSON")) from None
     except Exception as error:
+        checked(url, exchange.status, exchange.headers)  # an error's body can make the client itself fail
         raise _transport(error, url, client.timeout) from None
     return json.dumps([_row(paper) for paper in papers], ensure_ascii=False), exchange.headers.get("etag", "")
 
@@ -106,20 +109,21 @@ def _transport(error: Exception, url: str, timeout: float) -> Exception:
 
 
 @contextmanager
-def _watched(timeout: float) -> Iterator[_Exchange]:
+def _watched(exchange: _Exchange, timeout: float) -> Iterator[None]:
     """Give the client's next requests of this thread a timeout, and note the headers of the answers.
 
     huggingface_hub shares one session in the process and sets no timeout; hooks leave it as it is for others.
     """
     session = need("huggingface_hub.utils").get_session()
-    exchange = _Exchange(timeout)
+    thread = threading.get_ident()
 
     def request_hook(request: Any) -> None:
-        if threading.get_ident() == exchange.thread:
+        if threading.get_ident() == thread:
             request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
 
     def response_hook(response: Any) -> None:
-        if threading.get_ident() == exchange.thread:
+        if threading.get_ident() == thread:
+            exchange.status = response.status_code
             exchange.headers = {name.lower(): value for name, value in response.headers.items()}
 
     mine = {"request": request_hook, "response": response_hook}
@@ -127,7 +131,7 @@ def _watched(timeout: float) -> Iterator[_Exchange]:
         hooks = session.event_hooks
         session.event_hooks = {name: [*hooks.get(name, ()), hook] for name, hook in mine.items()}
     try:
-        yield exchange
+        yield
     finally:
         with _HOOKS:
             hooks = session.event_hooks

@@ -43,7 +43,8 @@ class Mender:
         """One text of a paragraph's lines."""
         text = ""
         for piece in pieces:
-            broken = re.search(r"([\w\u2010-]*[^\W\d_])[-\u2010]$", text)
+            hyphen = text.endswith(("-", "\u2010"))
+            broken = re.search(r"([\w\u2010-]*[^\W\d_])[-\u2010]$", text[-60:]) if hyphen else None
             following = re.match(r"[a-z\u00df-\u00ff]+", piece)
             if broken is None or following is None:
                 text += (" " if text and not text.endswith("-") else "") + piece
@@ -159,7 +160,16 @@ class Builder:
             for block in self.blocks[-1:]
             if block.kind == "caption"
         ) or (end < len(levels) and TABLE_CAPTION.match(levels[end][0].text) is not None)
-        return end if count >= (2 if captioned else 3) else start
+        if captioned:
+            return end if count >= 2 else start
+        return end if count >= 3 and not _formulas(levels[start:end]) else start
+
+
+def _formulas(levels: list[list[Line]]) -> bool:
+    """Whether rows with gaps look like mathematics rather than a table: relations, or no common count of cells."""
+    counts = Counter(len(row) for row in levels)
+    related = sum(any(re.search(r"[=≤≥<>∥∑∫∈]", line.text) for line in row) for row in levels)
+    return related > 0.3 * len(levels) or counts.most_common(1)[0][1] < 0.6 * len(levels)
 
 
 def _tabular(row: list[Line]) -> bool:

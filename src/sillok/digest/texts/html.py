@@ -62,7 +62,8 @@ def parse(data: bytes, *, id: str, version: int | None, name: str) -> PaperText:
     warnings = []
     broken = len(_with_class(root, "ltx_ERROR"))
     if broken:
-        warnings.append(f"the conversion to HTML left {broken} places that it could not read")
+        places = "a place" if broken == 1 else f"{broken} places"
+        warnings.append(f"the conversion to HTML left {places} that it could not read")
     heads = root.xpath("//head/title")
     fallback = re.sub(r"^\s*\[[^\]]*\]\s*", "", heads[0].text_content()) if heads else ""
     _prepare(root)

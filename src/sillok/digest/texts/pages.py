@@ -29,6 +29,7 @@ class Line:
     bold: bool = False
     marked: bool = False
     cells: list[list[str]] | None = None
+    base: float = 0.0
 
     @property
     def width(self) -> float:
@@ -98,7 +99,10 @@ def _line(line: dict[str, Any]) -> Line | None:
     if not text:
         return None
     box = line["bbox"]
-    return Line(text, box[0], box[1], box[2], box[3], round(size, 1), bold > 0.9 * letters, marked)
+    base = max((len(span["text"].strip()), span["origin"][1]) for span in spans)[1]
+    return Line(
+        text, box[0], box[1], box[2], box[3], round(size, 1), bold > 0.9 * letters, marked, None, base
+    )
 
 
 def _ruled(page: Any, sheet: Sheet) -> None:
@@ -119,7 +123,8 @@ def _ruled(page: Any, sheet: Sheet) -> None:
         inside = [
             line for line in sheet.lines if x0 - 2 < _middle(line)[0] < x1 + 2 and y0 < _middle(line)[1] < y1
         ]
-        if any(line.cells for line in inside):
+        merged = len(list(rows(inside))) > 1.5 * table.row_count  # rules around groups of rows only
+        if merged or any(line.cells for line in inside):
             continue
         sheet.lines = [line for line in sheet.lines if line not in inside]
         sheet.lines.append(Line("", x0, y0, x1, y1, cells=cells))
@@ -161,11 +166,12 @@ def tidy(sheets: list[Sheet]) -> None:
 
 def columns(sheets: list[Sheet]) -> None:
     """Find the gutter of pages in two columns; a single page that looks so in a paper of one column is none."""
-    found = {sheet.number: gutter for sheet in sheets if (gutter := _gutter(sheet)) is not None}
+    found = [gutter for sheet in sheets if (gutter := _gutter(sheet)) is not None]
     full = sum(len(sheet.lines) >= 20 for sheet in sheets)
     if found and len(found) >= 0.4 * max(full, 1):
+        usual = median(found)
         for sheet in sheets:
-            sheet.gutter = found.get(sheet.number)
+            sheet.gutter = _gutter(sheet) or usual  # where every line crosses it, it changes nothing
 
 
 def _gutter(sheet: Sheet) -> float | None:
@@ -173,21 +179,19 @@ def _gutter(sheet: Sheet) -> float | None:
     if len(lines) < 12:
         return None
     left, right = min(line.x0 for line in lines), max(line.x1 for line in lines)
-    width = right - left
-    best: tuple[int, float] | None = None
-    for step in range(41):
-        x = left + width * (0.4 + 0.005 * step)
-        crossing = sum(line.x0 < x < line.x1 for line in lines)
-        rank = (crossing, abs(step - 20))
-        if best is None or rank < (best[0], abs((best[1] - left) / width - 0.5) * 200):
-            best = (crossing, x)
-    assert best is not None
-    crossing, x = best
-    sides = ([line for line in lines if line.x1 <= x], [line for line in lines if line.x0 >= x])
-    if crossing > 0.4 * len(lines) or min(len(side) for side in sides) < 5:
+    width, total = right - left, sum(len(line.text) for line in lines)
+    candidates = [left + width * (0.4 + 0.005 * step) for step in range(41)]
+
+    def crossing(x: float) -> int:
+        return sum(len(line.text) for line in lines if line.x0 < x < line.x1)
+
+    x = min(candidates, key=lambda x: (crossing(x), abs(x - left - width / 2)))
+    if crossing(x) > 0.4 * total:
         return None
-    if min(median(line.width for line in side) for side in sides) < 0.25 * width:
-        return None
+    for side in ([line for line in lines if line.x1 <= x], [line for line in lines if line.x0 >= x]):
+        wide = sum(line.width > 0.35 * width for line in side)
+        if wide < 5 or sum(len(line.text) for line in side) < 0.12 * total:
+            return None
     return x
 
 
@@ -242,11 +246,11 @@ def _full_width_rows(sheet: Sheet, across: set[int], gutter: float) -> set[int]:
 def rows(lines: Iterable[Line]) -> Iterator[list[Line]]:
     """Lines that share a baseline, from left to right; rows from top to bottom."""
     row: list[Line] = []
-    for line in sorted(lines, key=lambda line: ((line.y0 + line.y1) / 2, line.x0)):
+    for line in sorted(lines, key=lambda line: (line.base or line.y1, line.x0)):
         if row:
             first = row[0]
-            overlap = min(first.y1, line.y1) - max(first.y0, line.y0)
-            if overlap < 0.6 * min(first.y1 - first.y0, line.y1 - line.y0) or line.cells or first.cells:
+            apart = abs(line.base - first.base) > 0.4 * max(first.size, line.size)
+            if apart or line.cells or first.cells:
                 yield sorted(row, key=lambda line: line.x0)
                 row = []
         row.append(line)

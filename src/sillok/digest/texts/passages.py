@@ -38,13 +38,16 @@ LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 STAMP = re.compile(
     r"arXiv:\s*(?P<id>[0-9]{4}\.[0-9]{4,5}|[a-z-]+(?:\.[A-Z]{2})?/[0-9]{7})v(?P<version>[0-9]{1,4})", re.I
 )
+_GONE = dict.fromkeys([*range(32), 127, *range(0xD800, 0xE000)])
 _SPACE = re.compile(r"[\s\u00a0\u2000-\u200b\u202f\u205f\u3000\ufeff\u2061-\u2064]+")
 
 
 def clean(text: str) -> str:
     """One line: white space of every kind is a space, control characters and soft hyphens are gone."""
     text = _SPACE.sub(" ", text.replace("\u00ad", ""))
-    return "".join(c for c in text if c >= " " and not 0xD800 <= ord(c) < 0xE000 and c != "\x7f").strip()
+    if not text.isprintable():
+        text = text.translate(_GONE)
+    return text.strip()
 
 
 def depth(number: str) -> int:
