@@ -8,11 +8,15 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+import paper_samples
+import papers_site
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -38,15 +42,30 @@ def commands(pages: list[Path]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+@pytest.fixture
+def papers() -> Iterator[papers_site.Site]:
+    """The papers that the documentation fetches, as a site on loopback has them."""
+    with papers_site.serve() as site:
+        site.days["2024-12-04"] = [papers_site.row("2411.19870", 10), papers_site.row("2410.02367", 5)]
+        for id in ("2411.19870", "2410.02367"):
+            site.add(papers_site.Paper(id, files={("html", 1): paper_samples.html(id)}))
+        yield site
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("docs")
-def test_every_command_runs(tmp_path: Path) -> None:
-    """In one folder and one record, in order, at smoke; each ends with 0."""
+def test_every_command_runs(tmp_path: Path, papers: papers_site.Site) -> None:
+    """In one folder and one record, in order, at smoke; each ends with 0. The Hub and arXiv are on loopback."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     bin = Path(sys.executable).parent
     env = os.environ | {
         "SILLOK_RECORD": f"sqlite:///{tmp_path}/record.sqlite",
         "SILLOK_SCALE": "smoke",
+        "SILLOK_CACHE": str(tmp_path / "cache"),
+        "SILLOK_ARXIV": papers.url,
+        "SILLOK_ARXIV_API": papers.url,
+        "SILLOK_ARXIV_DELAY": "0",
+        "HF_ENDPOINT": papers.url,
         "PATH": f"{bin}{os.pathsep}{os.environ['PATH']}",
     }
     listed = commands(WRITTEN)
@@ -140,6 +159,7 @@ def test_every_command_of_the_program_is_documented() -> None:
         "export",
         "import",
         "testbed",
+        "digest",
     ):
         assert f"sillok {name}" in guide
     options = subprocess.run(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from datetime import date as Date
 from typing import Literal, NamedTuple
 
+from sillok.digest.escape import unescape_title
 from sillok.digest.model import arxiv_id
 
 _START = r"(?<![^\r\n])"  # the start of a line, whatever its line ending (re.M knows "\n" alone)
@@ -18,7 +19,9 @@ _MARK = re.compile(
     _START + r"(?:(?P<level>#{1,6})(?:[ \t]+(?P<text>[^\r\n]*)|(?P<tight>\[[^\r\n]*)|(?=[\r\n]|\Z))"
     r"|(?P<fence>`{3,}(?=[^`\r\n]*(?:[\r\n]|\Z))|~{3,})(?P<info>[^\r\n]*)|(?P<comment><!--))"
 )
-_LINK = re.compile(r'\]\(\s*<?(?P<url>[^\s()<>]+)>?(?:\s+"[^"]*")?\s*\)|\]\(\s*\)')
+_LINK = re.compile(
+    r'(?<!\\)(?P<slashes>(?:\\\\)*)\]\(\s*<?(?P<url>[^\s()<>]+)>?(?:\s+"[^"]*")?\s*\)|(?<!\\)\]\(\s*\)'
+)
 _BARE = re.compile(r"<?(?P<url>https?://[^\s<>()]+)>?")
 _DATE = re.compile(r"(?<![0-9])([0-9]{4})[-./]([0-9]{1,2})[-./]([0-9]{1,2})(?![0-9])")
 _LICENCE_HEADING = re.compile(
@@ -60,7 +63,8 @@ def parse_link(text: str) -> Link:
         if found:
             match, paper = found[-1] if found[-1][1] is not None else found[0]
             beside = re.sub(r"[\s*_#]|^[0-9]+[.)]", "", text[:opening].strip() + text[match.end() :])
-            title = text[opening + 1 : match.start()].strip()
+            end = match.end("slashes") if match["slashes"] else match.start()
+            title = unescape_title(text[opening + 1 : end].strip())
             id, version = paper or (None, None)
             return Link(title, match["url"], id, version, beside)
     for match in _BARE.finditer(text):

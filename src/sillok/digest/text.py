@@ -81,7 +81,10 @@ class PaperText:
         Raises:
             ValueError: something else.
         """
-        return _from(cls, text, lambda found: {"passages": tuple(Passage(**p) for p in found["passages"])})
+        read: PaperText = _from(
+            cls, text, lambda found: {"passages": tuple(Passage(**p) for p in found["passages"])}
+        )
+        return read
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +134,8 @@ class Listing:
                 "picture": Media(picture["kind"], tuple(picture["urls"])) if picture else None,
             }
 
-        return _from(cls, text, values)
+        read: Listing = _from(cls, text, values)
+        return read
 
 
 def _from(cls: Any, text: str, changed: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from sillok.digest.escape import escape_title
 from sillok.digest.headings import replace_date
 from sillok.digest.model import Digest, Entry, Media, Part, Section
 
@@ -146,7 +147,11 @@ def _keep(out: _Text, part: Part, body: str) -> None:
 def _heading(entry: Entry, source: str) -> str:
     marks = re.match(r"#{1,6}", source)
     level = marks[0] if marks else "###"
-    return f"{level} [{entry.title}]({entry.url})" if entry.url is not None else f"{level} {entry.title}"
+    return (
+        f"{level} [{escape_title(entry.title)}]({entry.url})"
+        if entry.url is not None
+        else f"{level} {entry.title}"
+    )
 
 
 def _fact(kind: str, value: object) -> str:

@@ -1,0 +1,245 @@
+"""What `sillok digest`'s commands take in: dates, lists of papers, texts, and the model's options."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from datetime import date as Date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from sillok.digest.summarise import Prices, Summary
+    from sillok.digest.text import Listing, PaperText
+
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        envvar="SILLOK_MODEL",
+        metavar="NAME",
+        help="A model as Inspect names it; without one, the papers' own sentences.",
+    ),
+]
+LanguageOption = Annotated[
+    str, typer.Option("--language", envvar="SILLOK_LANGUAGE", help="A tag (ko, en, pt-BR) or a name.")
+]
+BudgetOption = Annotated[
+    int, typer.Option("--budget", min=500, help="Tokens of a paper in one call; longer ones go by section.")
+]
+ConnectionsOption = Annotated[int, typer.Option("--connections", min=1, help="Model calls at one time.")]
+TimeoutOption = Annotated[float, typer.Option("--timeout", min=1.0, help="Seconds for one answer.")]
+PapersOption = Annotated[
+    Path | None,
+    typer.Option("--papers", metavar="DIR", help="Papers' texts, <id>.txt|.md|.html|.pdf; default: arXiv."),
+]
+PricesOption = Annotated[
+    str | None,
+    typer.Option("--prices", metavar="IN,OUT", help="Prices per million tokens, for the cost in the report."),
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option("--cache", envvar="SILLOK_CACHE", metavar="DIR", help="Where answers and texts are kept."),
+]
+CheckOption = Annotated[bool, typer.Option("--check/--no-check", help="Check each sentence by the paper.")]
+ModelArgOption = Annotated[
+    list[str] | None, typer.Option("-M", metavar="KEY=VALUE", help="An argument of the model's provider.")
+]
+RootOption = Annotated[
+    Path, typer.Option("--root", envvar="SILLOK_DIGESTS", metavar="DIR", help="The folder of the digests.")
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """The options of whatever calls a model."""
+
+    model: str | None
+    language: str
+    budget: int
+    connections: int
+    timeout: float
+    papers: Path | None
+    prices: Prices | None
+    cache: Path | None
+    check: bool
+    model_args: dict[str, Any]
+
+
+def day_of(given: str) -> Date:
+    """Return the day that an argument names; "today" and "yesterday" are days in UTC.
+
+    Raises:
+        ValueError: no date, or one in the future.
+    """
+    today = datetime.now(UTC).date()
+    named = {"today": today, "yesterday": today - timedelta(1)}
+    try:
+        day = named.get(given) or Date.fromisoformat(given)
+    except ValueError:
+        raise ValueError(f"date: {given!r} is no day; YYYY-MM-DD, today and yesterday are accepted") from None
+    if day > (datetime.now(UTC) + timedelta(hours=14)).date():  # somewhere on Earth it has begun
+        raise ValueError(f"date: {day} is in the future (today is {today} in UTC)")
+    return day
+
+
+def is_day(given: str) -> bool:
+    """Tell whether an argument names a day rather than a file."""
+    try:
+        Date.fromisoformat(given)
+    except ValueError:
+        return given in ("today", "yesterday")
+    return True
+
+
+def listings_of_file(path: Path) -> tuple[Date | None, list[Listing]]:
+    """Return the date, if the file tells it, and the papers of a list: JSON Lines, JSON, or a digest.
+
+    Raises:
+        ValueError: another file.
+    """
+    from sillok import digest
+    from sillok.digest.text import Listing
+
+    if path.suffix.lower() == ".md":
+        found = digest.read(path)
+        if isinstance(found, list):
+            raise ValueError(f"{path}: holds {len(found)} digests; one is accepted")
+        listed = [
+            Listing(e.id, e.title, e.version, e.authors, e.votes, picture=e.picture)
+            for e in found.entries
+            if e.id is not None
+        ]
+        return found.date, listed
+    text = path.read_text(encoding="utf-8")
+    try:
+        day = None
+        rows: Any
+        if path.suffix.lower() == ".jsonl":
+            rows = [json.loads(line) for line in text.splitlines() if line.strip()]
+        else:
+            value = json.loads(text)
+            day = value.get("date") if isinstance(value, dict) else None
+            rows = value.get("papers", value.get("listings")) if isinstance(value, dict) else value
+        return (
+            Date.fromisoformat(day) if day else None,
+            [Listing.from_json(json.dumps(row.get("listing", row))) for row in rows],
+        )
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path}: no list of papers in JSON ({error})") from None
+
+
+def cache_folder(given: Path | None) -> Path:
+    """Return the folder of the model's answers."""
+    if given is not None:
+        return given / "answers"
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("sillok", appauthor=False)) / "answers"
+
+
+def prices_of(given: str | None) -> Prices | None:
+    """Return the prices of an option "IN,OUT".
+
+    Raises:
+        ValueError: not two numbers from 0 on.
+    """
+    from sillok.digest.summarise import Prices
+
+    if given is None:
+        return None
+    try:
+        input, output = (float(part) for part in given.split(","))
+    except ValueError:
+        input = output = -1.0
+    if not (input >= 0 and output >= 0):
+        raise ValueError(f"--prices: {given!r} is not two numbers from 0 on, such as 2.5,10")
+    return Prices(input, output)
+
+
+def arguments_of(given: list[str] | None) -> dict[str, Any]:
+    """Return the arguments of -M options; a value that is JSON is read as such.
+
+    Raises:
+        ValueError: an option without "=".
+    """
+    found: dict[str, Any] = {}
+    for one in given or ():
+        key, sign, value = one.partition("=")
+        if not sign or not key:
+            raise ValueError(f"-M: {one!r} is not KEY=VALUE")
+        try:
+            found[key.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            found[key.replace("-", "_")] = value
+    return found
+
+
+def summarised(
+    source: str, options: ModelOptions, report: Callable[[str], None]
+) -> tuple[Date | None, list[Summary]]:
+    """Summarise the papers of a day or of a file with the options of a command."""
+    from sillok.digest import fetch, texts
+    from sillok.digest import summarise as room
+
+    # Inspect's log of each retry belongs to its own tools; here one line a paper says what went wrong.
+    os.environ.setdefault("INSPECT_LOG_LEVEL", "error")
+    day: Date | None
+    with ExitStack() as stack:
+        by_day = is_day(source)
+        client = None
+        if by_day or options.papers is None:
+            client = stack.enter_context(fetch.Client(options.cache, report=report))
+        if by_day:
+            day = day_of(source)
+            listings = fetch.fetch_day(day, client=client)
+        else:
+            day, listings = listings_of_file(Path(source))
+        listings.sort(key=lambda one: -1 if one.votes is None else one.votes, reverse=True)
+        known = {listing.id: listing for listing in listings}
+
+        def text(id: str, version: int | None) -> PaperText:
+            return fetch.fetch_text(id, version, client=client, listing=known.get(id))
+
+        return day, room.summarise(
+            listings,
+            model=options.model,
+            language=options.language,
+            texts=texts.folder(options.papers) if options.papers is not None else text,
+            checker="default" if options.check else None,
+            budget=options.budget,
+            connections=options.connections,
+            timeout=options.timeout,
+            cache=cache_folder(options.cache),
+            model_args=options.model_args,
+            report=report,
+        )
+
+
+def told(summaries: list[Summary], options: ModelOptions) -> str:
+    """Return what summarising came to, in one line."""
+    from sillok.digest.summarise import Usage
+
+    used, spent = Usage(), Usage()
+    for one in summaries:
+        used, spent = used + one.usage, spent + one.spent
+    own = sum(one.model is None for one in summaries)
+    parts = [f"{len(summaries)} papers"]
+    if own:
+        parts.append(
+            f"{own} in their own sentences" if own < len(summaries) else "all in their own sentences"
+        )
+    parts.append(f"{sum(len(one.findings) for one in summaries):,} sentences checked")
+    parts.append(f"{sum(len(one.flagged) for one in summaries):,} flagged")
+    if options.model is not None:
+        about = "about " if used.estimated or spent.estimated else ""
+        cost = spent.cost(options.prices)
+        price = f", cost {cost:.4f}" if cost is not None else ""
+        parts.append(f"{about}{used.total:,} tokens, {spent.total:,} of them now{price}")
+    return ", ".join(parts)

@@ -1,0 +1,193 @@
+"""Model calls: bounded in number and time, cached one file each, their failures named in one line.
+
+An answer is kept only after it was read as what was asked for, in a file named by everything it depends on:
+the model, the messages (with the paper's text and the language) and the settings. A run that is killed goes on
+from there, and a run that is repeated asks nothing. Keys and other secrets are in none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sillok.digest.files import write_if_changed
+from sillok.digest.secrets import brief
+from sillok.digest.summarise.budget import estimate_tokens
+from sillok.digest.summarise.language import Language
+from sillok.digest.summarise.prompts import again, system
+from sillok.digest.summarise.reply import BadReply
+from sillok.digest.summarise.summary import Usage
+
+T = TypeVar("T")
+
+#: Answers that are asked for before a paper falls back to its own sentences.
+ATTEMPTS = 3
+
+
+class CallError(Exception):
+    """A model that gave no usable answer; `code` is one of the notes' codes, the message one line."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(slots=True)
+class Tally:
+    """Tokens of one paper: `used` by the answers in its summary, `spent` by calls of this run."""
+
+    used: Usage = field(default_factory=Usage)
+    spent: Usage = field(default_factory=Usage)
+
+
+@dataclass(slots=True)
+class Caller:
+    """One model with its limits.
+
+    Attributes:
+        model: Inspect's model.
+        name: its name, for the cache and for readers.
+        slots: bounds the calls at one time.
+        timeout: seconds for one answer, the provider's own retries included.
+        cache: the folder of answers, or None for no cache.
+        refused: set once the service refused the key: no further call is made.
+    """
+
+    model: Any
+    name: str
+    slots: asyncio.Semaphore
+    connections: int
+    timeout: float
+    cache: Path | None
+    language: Language
+    settings: dict[str, Any] = field(default_factory=dict)
+    refused: CallError | None = None
+    plain: bool = False
+
+    async def ask(
+        self, paper: str, stage: str, prompt: str, read: Callable[[str], T], schema: Any, tally: Tally
+    ) -> T:
+        """Return the answer to a prompt, read by `read`; from the cache where it is there.
+
+        Raises:
+            CallError: no usable answer after `ATTEMPTS`, or a call that failed.
+        """
+        path = self._path(paper, stage, prompt)
+        if path is not None and (kept := _load(path)) is not None:
+            try:
+                value = read(kept["answer"])
+                tally.used += Usage(**kept["usage"])
+                return value
+            except (BadReply, TypeError, KeyError):
+                pass  # from another version of Sillok: ask anew
+        problem: BadReply | None = None
+        for _ in range(ATTEMPTS):
+            async with self.slots:
+                if self.refused is not None:
+                    raise self.refused
+                answer, usage = await self._call(prompt, problem, schema)
+            tally.spent += usage
+            try:
+                value = read(answer)
+            except BadReply as bad:
+                problem = bad
+                continue
+            tally.used += usage
+            if path is not None:
+                kept = {"model": self.name, "stage": stage, "answer": answer, "usage": asdict(usage)}
+                write_if_changed(path, json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+            return value
+        assert problem is not None
+        raise CallError(problem.code, f"{problem} ({ATTEMPTS} answers)")
+
+    async def _call(self, prompt: str, problem: BadReply | None, schema: Any) -> tuple[str, Usage]:
+        from inspect_ai.model import ChatMessageSystem, ChatMessageUser
+
+        asked = system(self.language)
+        text = prompt if problem is None else f"{prompt}\n\n{again(str(problem), self.language)}"
+        messages = [ChatMessageSystem(content=asked), ChatMessageUser(content=text)]
+        try:
+            async with asyncio.timeout(self.timeout):
+                output = await self.model.generate(messages, config=self._config(schema))
+        except Exception as error:
+            failure = failed(error, self.name)
+            if failure.code == "key":
+                self.refused = failure
+            if not self.plain and _status(error) == 400 and re.search("schema|response_format", str(error)):
+                self.plain = True  # a service that serves no schema: JSON in the answer will do
+                return await self._call(prompt, problem, schema)
+            raise failure from None
+        answer = output.completion if output.choices else ""
+        if output.choices and output.stop_reason == "content_filter":
+            answer = answer if answer.lstrip().startswith("{") else "I'm sorry, filtered."
+        usage = output.usage
+        if usage is None:
+            return answer, Usage(estimate_tokens(asked + text), estimate_tokens(answer), 1, True)
+        cached = (usage.input_tokens_cache_read or 0) + (usage.input_tokens_cache_write or 0)
+        return answer, Usage(usage.input_tokens + cached, usage.output_tokens, 1)
+
+    def _config(self, schema: Any) -> Any:
+        from inspect_ai.model import GenerateConfig, ResponseSchema
+        from inspect_ai.util import json_schema
+
+        values: dict[str, Any] = {"max_tokens": 4096, "max_retries": 3, **self.settings}
+        values |= {"max_connections": self.connections, "timeout": max(int(self.timeout), 1)}
+        if not self.plain:
+            values["response_schema"] = ResponseSchema(
+                name=schema.__name__.lower(), json_schema=json_schema(schema), strict=True
+            )
+        return GenerateConfig(**values)
+
+    def _path(self, paper: str, stage: str, prompt: str) -> Path | None:
+        if self.cache is None:
+            return None
+        parts = [self.name, system(self.language), prompt, json.dumps(self.settings, sort_keys=True)]
+        number = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:24]
+        return self.cache / paper.replace("/", "_") / f"{stage}-{number}.json"
+
+
+def failed(error: BaseException, name: str) -> CallError:
+    """Return a failed call as one line: which model, and what its service said. Keys are not in it."""
+    chain = list(_chain(error))
+    kinds = " ".join(type(one).__name__ for one in chain)
+    statuses = {_status(one) for one in chain}
+    text = " ".join(str(one) for one in chain)
+    if re.search(
+        r"(?i)(?:key|token)\b.*defined in the environment|api[_ ]key client option must be set", text
+    ):
+        return CallError("no key", f"{name}: no key in the environment")
+    if statuses & {401, 403} or re.search("Authentication|PermissionDenied", kinds):
+        return CallError("key", f"{name}: the service refused the key")
+    if re.search("Timeout", kinds):
+        return CallError("timeout", f"{name}: no answer in time")
+    shown = chain[1] if len(chain) > 1 and hasattr(error, "last_attempt") else error
+    return CallError("error", f"{name}: {brief(shown)}")
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    one: BaseException | None = error
+    while one is not None and id(one) not in seen and len(seen) < 10:
+        seen.add(id(one))
+        yield one
+        last = getattr(one, "last_attempt", None)  # tenacity's RetryError
+        one = one.__cause__ or (last.exception() if last is not None else None) or one.__context__
+
+
+def _status(error: BaseException) -> int | None:
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)
+    return status if isinstance(status, int) else None
+
+
+def _load(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
