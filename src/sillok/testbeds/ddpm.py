@@ -195,6 +195,7 @@ class DDPMCaptions(CaptionConditional, NoisePrediction, ShapesGenerator):
     """
 
     name = "ddpm-captions"
+    floor = 0.7  # a quarter of an hour teaches it shapes less well than `ddpm`, whose classes modulate every layer
     recipes: ClassVar[Mapping[str, DDPMRecipe]] = {
         "s": DDPMRecipe(
             pixels=32,
