@@ -65,7 +65,7 @@ def stem(word: str) -> str:
     word = word.lower().replace("’", "'").removesuffix("'s").strip("'-./")
     word = re.sub(r"is(?=(?:e|es|ed|ing|ation|ations|er|ers)\Z)", "iz", word)
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-3] + "y" if word.endswith("ies") else re.sub(r"(?<=[sxz]|ch|sh)es\Z|s\Z", "", word)
+        word = word[:-3] + "y" if word.endswith("ies") else re.sub(r"(?:(?<=[sxz])|(?<=[cs]h))es\Z|s\Z", "", word)
     for _ in range(2):
         cut = _STEM.sub("", word, count=1)
         if len(cut) < 4 or cut == word:

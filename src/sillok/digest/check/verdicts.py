@@ -238,7 +238,7 @@ def _conflicts(claim: Statement, index: int, one: Statement, place: int, paper: 
     bound, held = one.bound[place], one.bound[place] | one.shared | one.near[place]
     conflicts: list[str] = []
     misses: list[str] = []
-    mine = claim.bound[index] | (claim.near[index] - claim.objects)
+    mine = claim.bound[index] | ((claim.near[index] & claim.shared) - claim.objects)
     if _alone(claim, index):
         mine = mine | claim.shared
     said = claim.keys
@@ -247,11 +247,10 @@ def _conflicts(claim: Statement, index: int, one: Statement, place: int, paper: 
             continue
         rivals = paper.rivals.get(key, set())
         named = key not in lexicon().concepts
-        if not named and key in one.context and not one.cell:
+        if not named and (key in one.others[place] or (key in one.context and not one.cell)):
             continue
-        loose = key in paper.own or key in one.context
-        foreign = (rivals & (bound if loose else held)) - mine
-        if not foreign and named and not loose and key not in one.others[place]:
+        foreign = (rivals & (bound if key in paper.own else held)) - mine
+        if not foreign and named and not key in paper.own and key not in one.context | one.others[place]:
             foreign = (rivals & one.context) - mine - paper.own
         if foreign:
             conflicts.append(_name(sorted(foreign)[0]))
@@ -262,6 +261,10 @@ def _conflicts(claim: Statement, index: int, one: Statement, place: int, paper: 
         alien = (bound & owners) - said
         if alien and not (bound & said & (owners | paper.own)) and not (mine & owners) and not one.objects:
             misses.extend(sorted(alien)[:2])
+    against = (claim.objects & mine) - _COMMON
+    theirs = (one.objects & held) - _COMMON
+    if against and theirs and not against & one.keys and not theirs & said:
+        conflicts.append(_name(sorted(theirs)[0]))
     conflicts += _metrics(mine, bound, one)
     return conflicts, misses
 
