@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 import sillok
+from sillok.cli import digest as digest_commands
 from sillok.cli import testbed
 from sillok.cli.options import (
     ERROR,
@@ -41,6 +42,7 @@ app = typer.Typer(
 
 
 app.add_typer(testbed.app, name="testbed")
+app.add_typer(digest_commands.app, name="digest")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class Sentence(NamedTuple):
     kind: str | None
 
 
-@lru_cache(maxsize=None)
+@cache
 def paper(id: str) -> PaperText:
     """Return a paper of the set."""
     return read_plain((FOLDER / f"{id}.md").read_text(encoding="utf-8"), id)

@@ -15,52 +15,66 @@ class Direction(NamedTuple):
     good: int
 
 
+_BEFORE_NAME = r"(?! [0-9][0-9.,]*(?![A-Z0-9]))"  # "above 3DGS" compares, "above 300" bounds
 _FORMS: tuple[tuple[int, int, str], ...] = (
     (
         +1,
         0,
-        r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9])|larger|greater|bigger|above(?! [0-9][0-9.,]*(?![A-Z0-9]))|exceed\w*"
-        r"|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*|elevat\w*|up (?:by|to|from)|expand\w*)\b",
+        r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9])|larger|greater"
+        rf"|bigger|above{_BEFORE_NAME}|exceed\w*|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*"
+        r"|elevat\w*|up (?:by|to|from)|expand\w*)\b",
     ),
     (
         -1,
         0,
-        r"\b(?:decreas\w*|declin\w*|falls?|fell|falling|drop\w*|reduc\w*|lower\w*|shrink\w*|shrank|shrunk|cuts?|cutting|less(?! than [0-9])"
-        r"|fewer(?! than [0-9])|smaller|below(?! [0-9][0-9.,]*(?![A-Z0-9]))|shorter|sav(?:es?|ed|ing|ings)|diminish\w*|lighter|narrow\w*|down (?:by|to|from)|halv\w*)\b",
+        r"\b(?:decreas\w*|declin\w*|falls?|fell|falling|drop\w*|reduc\w*|lower\w*|shrink\w*|shrank|shrunk|cuts?"
+        r"|cutting|less(?! than [0-9])|fewer(?! than [0-9])|smaller|shorter|sav(?:es?|ed|ing|ings)|diminish\w*|lighter"
+        rf"|below{_BEFORE_NAME}|narrow\w*|down (?:by|to|from)|halv\w*)\b",
     ),
     (
         0,
         +1,
-        r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior|best"
-        r"|wins?|speedup|speed-up|accelerat\w*|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?|closer)\b",
+        r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior"
+        r"|best|wins?|speedup|speed-up|accelerat\w*|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?"
+        r"|closer)\b",
     ),
     (
         0,
         -1,
-        r"\b(?:wors\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive|costlier|weaker"
-        r"|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?|farther|costs?)\b",
+        r"\b(?:wors\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
+        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?|farther|costs?)\b",
     ),
     (
         +1,
         0,
-        r"증가|상승|높[은게이으아여였습]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|커지|커졌|커집|큽니다|크다|큰|많습|많은|많아|많다|올랐|오르|오릅|올라|올립|올린"
-        r"|길어|깁니다|길다|초과|웃돌|웃돕|상회|확대",
+        r"증가|상승|높[은게이으아여였습]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|커지|커졌|커집|큽니다|크다|큰"
+        r"|많습|많은|많아|많다|올랐|오르|오릅|올라|올립|올린|길어|깁니다|길다|초과|웃돌|웃돕|상회|확대",
     ),
     (
         -1,
         0,
-        r"감소|하락|낮[은게아습]|낮다|낮추|낮췄|낮춥|낮출|낮춘|줄어|줄었|줄이|줄입|줄인|줄여|줄였|작습|작은|작아|작다|적습니다|적은|적다|적어(?!도)|떨어|떨어뜨|내려|내리|내립"
-        r"|단축|짧|절감|밑돌|밑돕|하회|축소|절약",
+        r"감소|하락|낮[은게아습]|낮다|낮추|낮췄|낮춥|낮출|낮춘|줄어|줄었|줄이|줄입|줄인|줄여|줄였|작습|작은|작아|작다"
+        r"|적습니다|적은|적다|적어(?!도)|떨어|내려|내리|내립|단축|짧|절감|밑돌|밑돕|하회|축소|절약",
     ),
-    (0, +1, r"향상|개선|우수|능가|앞서|앞섰|앞섭|앞선|빠르|빠릅|빠른|빨라|빨랐|뛰어|저렴|좋[은습아]|좋다|가깝|선호|더 나은|우세|강세|이점|이득"),
-    (0, -1, r"저하|악화|뒤처|뒤떨어|뒤진|뒤집니|열등|열세|느리|느립|느린|느려|나쁘|나쁩|나빠|비싸|비쌉|못 미치|못 미칩|멉니다|부진"),
+    (
+        0,
+        +1,
+        r"향상|개선|우수|능가|앞서|앞섰|앞섭|앞선|빠르|빠릅|빠른|빨라|빨랐|뛰어|저렴|좋[은습아]|좋다|가깝|선호|더 나은"
+        r"|우세|강세|이점|이득",
+    ),
+    (
+        0,
+        -1,
+        r"저하|악화|뒤처|뒤떨어|뒤진|뒤집니|열등|열세|느리|느립|느린|느려|나쁘|나쁩|나빠|비싸|비쌉"
+        r"|못 미치|못 미칩|멉니다|부진",
+    ),
 )
 _COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _FORMS]
 _NOT = re.compile(
-    r"\b(?:not|no|without|never|hardly|barely|nor)\b(?:\s+\w+){0,2}\s*$|\bn't(?:\s+\w+){0,1}\s*$", re.IGNORECASE
+    r"\b(?:not|no|without|never|hardly|barely|nor)\b(?:\s+\w+){0,2}\s*$|\bn't(?:\s+\w+){0,1}\s*$",
+    re.IGNORECASE,
 )
 _NOT_AFTER = re.compile(r"[가-힣]{0,3}(?:지(?:는|도)?\s?(?:않|못)|\s?없)")
-_LOSS = re.compile(r"(?:\bloss|손실|저하|감소)\s*(?:of|없)", re.IGNORECASE)
 
 
 def directions(text: str) -> list[Direction]:
@@ -68,7 +82,10 @@ def directions(text: str) -> list[Direction]:
     found: list[Direction] = []
     for size, good, pattern in _COMPILED:
         for match in pattern.finditer(text):
-            before, after = text[max(0, match.start() - 30) : match.start()], text[match.end() : match.end() + 12]
+            before, after = (
+                text[max(0, match.start() - 30) : match.start()],
+                text[match.end() : match.end() + 12],
+            )
             denied = _NOT.search(before) is not None or _NOT_AFTER.match(after) is not None
             if denied and "밖에" not in text[max(0, match.start() - 12) : match.start()]:
                 continue
@@ -111,7 +128,11 @@ _ENGLISH_OBJECT = re.compile(
     r"|[0-9][0-9.,]*\s?[^\s,;]{0,8}\s+(?:of|for|by|with)\s+){0,4}\Z",
     re.IGNORECASE,
 )
-_ENGLISH_SUBJECT = re.compile(r"(?:\A|[,;:.(]\s*|\b(?:and|but|while|whereas|because|since|that|then)\s+)(?:\w+\s+){0,2}\Z", re.IGNORECASE)
+_KOREAN_SUBJECT = re.compile(r"(?:\([^()]*\))?(?:이|가|은|는|도)(?=[\s,])")
+_ENGLISH_SUBJECT = re.compile(
+    r"(?:\A|[,;:.(]\s*|\b(?:and|but|while|whereas|because|since|that|then)\s+)(?:\w+\s+){0,2}\Z",
+    re.IGNORECASE,
+)
 _PREPOSITION = re.compile(
     r"\b(?:with|for|of|on|by|in|to|from|than|over|at|as|like|using|against|versus|relative|behind|above|below)\s+(?:the\s+)?\Z",
     re.IGNORECASE,
@@ -123,9 +144,8 @@ def subjects(text: str, names: list[tuple[str, int, int]]) -> set[str]:
     keys = set()
     for key, start, end in names:
         before = text[max(0, start - 40) : start]
-        if re.match(r"(?:\([^()]*\))?(?:이|가|은|는|도)(?=[\s,])", text[end:]):
-            keys.add(key)
-        elif (_ENGLISH_SUBJECT.search(before) and not _PREPOSITION.search(before)) and re.match(r"\s+[a-z]", text[end:]):
+        opens = _ENGLISH_SUBJECT.search(before) and not _PREPOSITION.search(before)
+        if _KOREAN_SUBJECT.match(text, end) or (opens and re.match(r"\s+[a-z]", text[end : end + 4])):
             keys.add(key)
     return keys
 

@@ -67,7 +67,15 @@ _WORDS = {
     "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "eighteen": 18,
     "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "dozen": 12,
 }  # fmt: skip
-_TIMES = {"twice": 2.0, "double": 2.0, "doubles": 2.0, "doubled": 2.0, "triple": 3.0, "triples": 3.0, "tripled": 3.0}
+_TIMES = {
+    "twice": 2.0,
+    "double": 2.0,
+    "doubles": 2.0,
+    "doubled": 2.0,
+    "triple": 3.0,
+    "triples": 3.0,
+    "tripled": 3.0,
+}
 _WORD = re.compile(rf"\b(?:{'|'.join((*_WORDS, *_TIMES))})\b", re.IGNORECASE)
 _KOREAN = {
     "두": 2, "세": 3, "네": 4, "다섯": 5, "여섯": 6, "일곱": 7, "여덟": 8, "아홉": 9, "열": 10, "열두": 12,
@@ -83,9 +91,14 @@ _REFERENCE = re.compile(
     r"|step|stage|phase|page|version)\s*\(?|(?:표|그림|식)\s?)$",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.|\bca\.|약|대략|[~∼≈])\s*$", re.IGNORECASE)
+_ABOUT = re.compile(
+    r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.|\bca\.|약|대략|[~∼≈])\s*$", re.IGNORECASE
+)
 _OVER = re.compile(r"(?:more than|over|at least|above|exceeding|beyond|[>≥])\s*$", re.IGNORECASE)
-_UNDER = re.compile(r"(?:less than|under|below|nearly|almost|up to|at most|fewer than|within|거의|최대|[<≤])\s*$", re.IGNORECASE)
+_UNDER = re.compile(
+    r"(?:less than|under|below|nearly|almost|up to|at most|fewer than|within|거의|최대|[<≤])\s*$",
+    re.IGNORECASE,
+)
 _OVER_AFTER = re.compile(r"\s?(?:이상|넘|초과|여\s?(?:개|명|장))")
 _UNDER_AFTER = re.compile(r"\s?(?:이하|미만|이내|가까이|안에)")
 
@@ -240,9 +253,15 @@ def _shared_units(text: str, found: list[Figure]) -> list[Figure]:
         if one.unit or not two.unit or one.word or two.unit == "$":
             continue
         between = text[one.end : two.start]
-        if between.strip() == "," and not (index + 2 < len(shared) and shared[index + 2].unit == two.unit != found[index + 1].unit):
+        if between.strip() == "," and not (
+            index + 2 < len(shared) and shared[index + 2].unit == two.unit != found[index + 1].unit
+        ):
             continue
-        if len(between) < 8 and _LIST.match(between) and not re.search(r"[만억조천KMB]$", text[one.start : one.end]):
+        if (
+            len(between) < 8
+            and _LIST.match(between)
+            and not re.search(r"[만억조천KMB]$", text[one.start : one.end])
+        ):
             factor = _factor(text, two)
             shared[index] = replace(one, unit=two.unit, value=one.value * factor, step=one.step * factor)
     return shared
@@ -257,7 +276,11 @@ def _factor(text: str, figure: Figure) -> float:
 def matches(claim: Figure, paper: Figure) -> bool:
     """Tell whether a paper's figure bears out a claimed one: equal, or equal after rounding as it is printed."""
     if paper.unit == "?" and claim.unit not in ("", "?"):
-        return _close(replace(claim, step=claim.step * claim.printed / claim.value if claim.value else 1.0), claim.printed, paper.printed) or _close(claim, claim.value, paper.value)
+        return _close(
+            replace(claim, step=claim.step * claim.printed / claim.value if claim.value else 1.0),
+            claim.printed,
+            paper.printed,
+        ) or _close(claim, claim.value, paper.value)
     readings = [r for r in (claim.value, claim.other) if r is not None]
     return any(
         _close(claim, one, two) for one in readings for two in (paper.value, paper.other) if two is not None

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import os
 import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 from sillok.digest.text import Kind, PaperText, Passage
 
@@ -44,3 +49,41 @@ def read_plain(text: str, id: str, version: int | None = None) -> PaperText:
             kind = "caption"
         passages.append(Passage(kind, section, " ".join(block.split())))
     return PaperText(id, version, tuple(passages), "text")
+
+
+def papers(path: str | os.PathLike[str]) -> Mapping[str, PaperText]:
+    """Return the papers of a folder, read when asked for: `<arXiv id>.txt|.html|.pdf|.md`.
+
+    Raises:
+        ValueError: the folder does not exist.
+    """
+    if not Path(path).is_dir():
+        raise ValueError(
+            f"papers: {os.fspath(path)} is no folder; one with <arXiv id>.txt, .html, .pdf or .md is accepted"
+        )
+    if importlib.util.find_spec("sillok.digest.texts") is not None:
+        found: Mapping[str, PaperText] = importlib.import_module("sillok.digest.texts").folder(path)
+        return found
+    return _Plain(Path(path))
+
+
+class _Plain(Mapping[str, PaperText]):
+    """Text and Markdown files only, until `sillok.digest.texts` reads all kinds."""
+
+    def __init__(self, path: Path) -> None:
+        self._paths: dict[str, Path] = {}
+        for file in sorted(path.iterdir()):
+            match = re.fullmatch(r"(.+?)(?:v[0-9]+)?", file.stem)
+            if file.suffix in (".txt", ".md") and match:
+                self._paths.setdefault(
+                    re.sub(r"^([a-z-]+(?:\.[A-Z]{2})?)[_-](?=[0-9]{7})", r"\1/", match[1]), file
+                )
+
+    def __getitem__(self, id: str) -> PaperText:
+        return read_plain(self._paths[id].read_text(encoding="utf-8", errors="replace"), id)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)

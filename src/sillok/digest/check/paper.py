@@ -15,8 +15,17 @@ from sillok.digest.check.terms import key_of, lexicon, terms
 from sillok.digest.check.units import Unit, header_unit
 from sillok.digest.text import PaperText, Passage
 
-_DATA = re.compile(r"\b(?:on|from|of|in|onto)\s+(?:the\s+)?(?:\w+ ){0,2}$", re.IGNORECASE)
-_IS_DATA = re.compile(r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]|\s+(?:data ?set|benchmark|corpus|test set)", re.IGNORECASE)
+_IS_DATA = re.compile(
+    r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]"
+    r"|\s+(?:data ?set|benchmark|corpus|test set)",
+    re.IGNORECASE,
+)
+
+_BETTER = re.compile(
+    r"([\w@-]+(?:[ ,]+(?:and )?[\w@-]+)?)[^.;:()]{0,30}?[,:(]?\s*(lower|higher|less|more)"
+    r" (?:is|are|means) better",
+    re.IGNORECASE,
+)
 
 
 class Paper:
@@ -39,6 +48,7 @@ class Paper:
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
         self.keys: list[Counter[str]] = []
+        self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
         for number, passage in enumerate(text.passages):
@@ -53,7 +63,10 @@ class Paper:
 
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
-        tokens = [key_of(t) for t in re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))]
+        found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))
+        tokens = [key_of(t) for t in found]
+        for token in found:
+            self._shown.setdefault(key_of(token), token.strip(".'’-"))
         tokens = [t for t in tokens if t]
         self.names.update(tokens)
         for length in (2, 3, 4):
@@ -83,7 +96,9 @@ class Paper:
         for term in one.terms:
             if term.kind == "name":
                 tail = one.text[term.end : term.end + 60]
-                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or _IS_DATA.match(tail):
+                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or _IS_DATA.match(
+                    tail
+                ):
                     self._data[term.key] += 1
 
     def _rival(self, keys: Iterable[str]) -> None:
@@ -92,7 +107,8 @@ class Paper:
             self.rivals[key] |= group - {key}
 
     def _captioned(self, text: str) -> None:
-        for match in re.finditer(r"([\w@-]+(?:[ ,]+(?:and )?[\w@-]+)?)[^.;:()]{0,30}?[,:(]?\s*(lower|higher|less|more) (?:is|are|means) better", text, re.I):
+        """Note what a caption says of metrics: "FVD (lower is better)"."""
+        for match in _BETTER.finditer(text):
             sign = 1 if match[2].lower() in ("higher", "more") else -1
             for term in terms(match[0]):
                 if term.kind != "word":
@@ -165,11 +181,10 @@ class Paper:
         own = {t.key for t in terms("the " + head) if t.kind == "name"}
         if own and len(head.split()) <= 4:
             return own
-        counted = Counter(
-            t.key for p in self.text.passages[:6] for t in terms(p.text) if t.kind == "name"
-        )
+        counted = Counter(t.key for p in self.text.passages[:6] for t in terms(p.text) if t.kind == "name")
         introduced = re.findall(
-            r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)", self.text.abstract
+            r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)",
+            self.text.abstract,
         )
         keys = {key_of(name) for name in introduced}
         return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
@@ -188,6 +203,10 @@ class Paper:
         self.lengths = [sum(counted.values()) for counted in self.keys]
         self.mean_length = sum(self.lengths) / passages or 1.0
 
+    def show(self, key: str) -> str:
+        """The key's form in the paper, or the concept's name."""
+        return self._shown.get(key, key.replace("-", " "))
+
     def weight(self, key: str) -> float:
         """The rarity of a key in the paper: high for what stands in few passages."""
         return self.idf.get(key, self.rarest)
@@ -200,7 +219,8 @@ class Paper:
             return False
         if self._initials is None:
             self._initials = " ".join(
-                "".join(word[0] for word in re.findall(r"[A-Za-z]+", p.text)).lower() for p in self.text.passages
+                "".join(word[0] for word in re.findall(r"[A-Za-z]+", p.text)).lower()
+                for p in self.text.passages
             )
         return len(key) > 2 and key.removesuffix("s") in self._initials
 
@@ -236,5 +256,3 @@ def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
     factor = scale * (unit.factor if unit else 1.0)
     base = unit.base if unit else "?"
     return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)
-
-

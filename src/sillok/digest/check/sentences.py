@@ -18,7 +18,9 @@ _ABBREVIATION = re.compile(
     r"|w\.r\.t|a\.k\.a|incl|avg|max|min|dept|inc|ltd|jr)|\b[A-Z])\Z",
     re.IGNORECASE,
 )
-_END = re.compile(r"[.!?。！？…]+[\"'”’»)\]]*(?=\s|\Z|[가-힣A-Z(\[*])|\n\s*\n|\n(?=\s*(?:[-*+]|[0-9]{1,2}[.)])\s)")
+_END = re.compile(
+    r"[.!?。！？…]+[\"'”’»)\]]*(?=\s|\Z|[가-힣A-Z(\[*])|\n\s*\n|\n(?=\s*(?:[-*+]|[0-9]{1,2}[.)])\s)"
+)
 _MARKER = re.compile(r"\s*(?:[-*+•]\s+|[0-9]{1,2}[.)]\s+|#{1,6}\s+|>\s+)+")
 _NUMBERED = re.compile(r"(?:^|[\s.:])\(?[0-9]{1,2}\Z")
 _KOREAN_END = re.compile(r"[다요음함됨임까죠](?:[\"'”’)]*)\Z")
@@ -49,7 +51,9 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
         if _NUMBERED.search(before) and not _KOREAN_END.search(before):
             # "1. First" numbers a list; "in 2024." ends a sentence of some length.
             number = re.search(r"[.:]\s+\(?[0-9]{1,2}\Z", before)
-            if len(before.strip()) < 4 or (number and not _ABBREVIATION.search(before[: number.start()][-12:])):
+            if len(before.strip()) < 4 or (
+                number and not _ABBREVIATION.search(before[: number.start()][-12:])
+            ):
                 return False
         if not korean and _ABBREVIATION.search(before[-12:]) and after.strip():
             return False

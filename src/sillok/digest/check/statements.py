@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -39,6 +40,7 @@ class Statement:
         passage: number of the passage in the paper (-1 for a summary's sentence).
         context: keys around it: its heading, caption or the sentences before it.
         cell: whether it is a cell of a table.
+        korean: whether names stand before their figures, as in Korean.
     """
 
     text: str
@@ -55,6 +57,7 @@ class Statement:
     passage: int = -1
     context: set[str] = field(default_factory=set)
     cell: bool = False
+    korean: bool = False
 
     @property
     def keys(self) -> set[str]:
@@ -62,12 +65,16 @@ class Statement:
         return {term.key for term in self.terms}
 
 
-def statement(text: str) -> Statement:
-    """Read a sentence (without Markdown and LaTeX)."""
+def statement(text: str, korean: bool | None = None) -> Statement:
+    """Read a sentence (without Markdown and LaTeX); `korean` is told by the script where it is None."""
+    if korean is None:
+        korean = re.search("[가-힣]", text) is not None
     found = terms(text)
     names = [(t.start, t.end) for t in found if t.kind == "name"]
-    result = Statement(text, figures(text, names), found, directions(text))
-    result.terms = [t for t in found if not any(f.start < t.start < f.end and t.kind != "name" for f in result.figures)]
+    result = Statement(text, figures(text, names), found, directions(text), korean=korean)
+    result.terms = [
+        t for t in found if not any(f.start < t.start < f.end and t.kind != "name" for f in result.figures)
+    ]
     known = lexicon().concepts
     called = [(t.key, t.start, t.end) for t in result.terms if t.kind == "name" or t.key in known]
     result.objects = objects(text, called)
@@ -76,20 +83,19 @@ def statement(text: str) -> Statement:
     return result
 
 
-def _clauses(text: str) -> list[tuple[int, int]]:
+def _clauses(text: str, korean: bool) -> list[tuple[int, int]]:
     """Divide at commas and conjunctions; brackets divide only where they hold a figure."""
-    korean = re.search("[가-힣]", text) is not None
     spans = [m.span() for m in re.finditer(r"\([^()]*\)", text) if not re.search(r"[0-9]", m[0])]
     cuts = []
     for match in (_KOREAN if korean else _ENGLISH).finditer(text):
         if not any(start <= match.start() < end for start, end in spans):
             cuts.append(match.start())
     cuts = [0, *(cut for cut in dict.fromkeys(cuts) if cut > 0), len(text)]
-    return list(zip(cuts, cuts[1:], strict=False))
+    return list(itertools.pairwise(cuts))
 
 
 def _bind(one: Statement) -> None:
-    clauses = _clauses(one.text)
+    clauses = _clauses(one.text, one.korean)
     place = _place(clauses)
     inside: list[list[int]] = [[] for _ in clauses]
     held: list[list[Term]] = [[] for _ in clauses]
@@ -114,7 +120,10 @@ def _bind(one: Statement) -> None:
         _pair(one, bound)
     one.bound = bound
     one.shared = {
-        t.key for number in range(len(clauses)) if not inside[number] and number not in adopted for t in held[number]
+        t.key
+        for number in range(len(clauses))
+        if not inside[number] and number not in adopted
+        for t in held[number]
     }
     every = set().union(*bound) if bound else set()
     named = {t.key for t in one.terms if t.kind == "name"}
@@ -151,10 +160,9 @@ def _assign(one: Statement, numbers: list[int], own: list[Term], bound: list[set
         for index in numbers:
             bound[index].update(t.key for t in own)
         return
-    korean = re.search("[가-힣]", one.text) is not None
     spread: dict[int, set[str]] = {g: set() for g in range(len(groups))}
     for term in names:
-        spread[_nearest(one, groups, term, korean)].add(term.key)
+        spread[_nearest(one, groups, term)].add(term.key)
     for number, group in enumerate(groups):
         for index in group:
             bound[index].update(t.key for t in own if t.kind != "name")
@@ -174,16 +182,18 @@ def _groups(one: Statement, numbers: list[int]) -> list[list[int]]:
     return groups
 
 
-def _nearest(one: Statement, groups: list[list[int]], term: Term, korean: bool) -> int:
+def _nearest(one: Statement, groups: list[list[int]], term: Term) -> int:
     starts = [one.figures[g[0]].start for g in groups]
     ends = [one.figures[g[-1]].end for g in groups]
     after = [n for n, start in enumerate(starts) if start >= term.end]
     before = [n for n, end in enumerate(ends) if end <= term.start]
-    if korean:
+    if one.korean:
         return after[0] if after else before[-1]
     if not after or not before:
         return after[0] if after else before[-1]
-    linked = re.fullmatch(r"\s*\S{0,12}\s*(?:for|of|with|by|in|on|at)\s+(?:the\s+)?", one.text[ends[before[-1]] : term.start])
+    linked = re.fullmatch(
+        r"\s*\S{0,12}\s*(?:for|of|with|by|in|on|at)\s+(?:the\s+)?", one.text[ends[before[-1]] : term.start]
+    )
     near = term.start - ends[before[-1]] < starts[after[0]] - term.end
     return before[-1] if linked or near else after[0]
 
@@ -213,7 +223,9 @@ def runs(spans: list[tuple[int, int]], text: str) -> list[list[int]]:
     return [run for run in found if len(run) > 1]
 
 
-def _turn(one: Statement, clauses: list[tuple[int, int]], inside: list[list[int]], index: int) -> Direction | None:
+def _turn(
+    one: Statement, clauses: list[tuple[int, int]], inside: list[list[int]], index: int
+) -> Direction | None:
     """The direction that goes with a figure: nearest in its clause, else in a neighbouring clause without figures."""
     at = _place(clauses)
     number = at(one.figures[index].start)
@@ -225,7 +237,6 @@ def _turn(one: Statement, clauses: list[tuple[int, int]], inside: list[list[int]
                 here = [d for d in one.directions if at(d.start) == near]
                 if here:
                     break
-    korean = re.search("[가-힣]", one.text) is not None
-    if korean and any(d.start >= figure.end for d in here):
+    if one.korean and any(d.start >= figure.end for d in here):
         here = [d for d in here if d.start >= figure.end]
     return min(here, key=lambda d: max(d.start - figure.end, figure.start - d.end), default=None)

@@ -20,9 +20,9 @@ def table_sign(claim: Statement, index: int, paper: Paper) -> int:
     for mine, theirs in _rows(names, others, paper):
         for head, one in mine:
             for head_, two in theirs:
-                if head == head_ and (head & claim.keys or not claim.keys & paper.heads):
-                    if _differs(figure, one, two):
-                        signs.add(1 if one.value > two.value else -1)
+                told = head & claim.keys or not claim.keys & paper.heads
+                if head == head_ and told and _differs(figure, one, two):
+                    signs.add(1 if one.value > two.value else -1)
     return signs.pop() if len(signs) == 1 else 0
 
 

@@ -31,22 +31,30 @@ class Concept:
 
 
 _STOP = frozenset(
-    """a an the of in on at to for from by with without and or but as is are was were be been being it its this that
-    these those we our ours they their them he she his her who which what whose where when while than then thus so
-    such can could may might must shall should will would do does did done has have had having not no nor only also
-    just even still yet more most less least much many few fewer very too all any some each every both either neither
-    other another same own into over under between through during before after above below up down out off again
-    further once here there how why i you your one two first second last new using use used uses via per about
-    across among within against versus vs et al etc e g i.e compared relative respectively whereas however
-    therefore hence because since although though if whether let get gets got make makes made show shows shown give
-    gives given present propose proposed introduce introduces introduced paper work authors author study table figure
-    section appendix set well like""".split()
+    re.findall(
+        r"\S+",
+        """a an the of in on at to for from by with without and or but as is are was were be been being it its this that
+        these those we our ours they their them he she his her who which what whose where when while than then thus so
+        such can could may might must shall should will would do does did done has have had having not no nor only
+        also just even still yet more most less least much many few fewer very too all any some each every both either
+        neither other another same own into over under between through during before after above below up down out off
+        again further once here there how why i you your one two first second last new using use used uses via per
+        about across among within against versus vs et al etc e g i.e compared relative respectively whereas however
+        therefore hence because since although though if whether let get gets got make makes made show shows shown
+        give gives given present propose proposed introduce introduces introduced paper work authors author study
+        table figure section appendix set well like""",
+    )
 )
 _TOKEN = re.compile(r"[A-Za-z0-9À-ÿ](?:[A-Za-z0-9À-ÿ@+_&'’./-]*[A-Za-z0-9À-ÿ+])?")
-_UNITLIKE = re.compile(r"[0-9][0-9.,]*(?:[kKMBTx%]|[GMTk]i?B|ms|s|m|km|mm|cm|h|W|J|dB|Hz|[kMG]Wh|[GMk]bit/s|fps|K)?")
+_UNITLIKE = re.compile(
+    r"[0-9][0-9.,]*(?:[kKMBTx%]|[GMTk]i?B|ms|s|m|km|mm|cm|h|W|J|dB|Hz|[kMG]Wh|[GMk]bit/s|fps|K)?"
+)
 _UNIT_NAMES = frozenset(
-    "TB GB MB KB kB GiB MiB MHz GHz kHz Hz dB FPS TOPS FLOPs FLOP FLOPS TFLOP TFLOPs TFLOPS GFLOPs GFLOPS PFLOPs kWh MWh"
-    " hPa USD Gbit Mbit Gbps Mbps OK".split()
+    re.findall(
+        r"\S+",
+        """TB GB MB KB kB GiB MiB MHz GHz kHz Hz dB FPS TOPS FLOPs FLOP FLOPS TFLOP TFLOPs TFLOPS GFLOPs GFLOPS PFLOPs
+        kWh MWh hPa USD Gbit Mbit Gbps Mbps OK""",
+    )
 )
 _SUFFIX = re.compile(
     r"-(?:based|style|like|level|free|driven|aware|only|trained|tuned|guided|oriented|specific|wise|type|class|scale"
@@ -65,7 +73,11 @@ def stem(word: str) -> str:
     word = word.lower().replace("’", "'").removesuffix("'s").strip("'-./")
     word = re.sub(r"is(?=(?:e|es|ed|ing|ation|ations|er|ers)\Z)", "iz", word)
     if len(word) > 3 and word.endswith("s") and not word.endswith(("ss", "us", "is")):
-        word = word[:-3] + "y" if word.endswith("ies") else re.sub(r"(?:(?<=[sxz])|(?<=[cs]h))es\Z|s\Z", "", word)
+        word = (
+            word[:-3] + "y"
+            if word.endswith("ies")
+            else re.sub(r"(?:(?<=[sxz])|(?<=[cs]h))es\Z|s\Z", "", word)
+        )
     for _ in range(2):
         cut = _STEM.sub("", word, count=1)
         if len(cut) < 4 or cut == word:
@@ -138,9 +150,7 @@ def terms(text: str) -> list[Term]:
 
 def _latin(text: str, known: Lexicon) -> list[Term]:
     korean = re.search("[가-힣]", text) is not None
-    tokens = [
-        part for match in _TOKEN.finditer(text) for part in _parts(match[0], match.start(), known)
-    ]
+    tokens = [part for match in _TOKEN.finditer(text) for part in _parts(match[0], match.start(), known)]
     stems = [stem(token) for token, _, _ in tokens]
     found: list[Term] = []
     index = 0
@@ -206,6 +216,8 @@ def _korean(text: str, known: Lexicon) -> list[Term]:
             id = known.korean[re.sub(r"\s", "", match[0])]
             found.append(Term(id, "concept", match.start(), match.end()))
             position = match.end()
-            if text[position : position + 1] == " " or not re.match("[가-힣]", text[position : position + 1] or " "):
+            if text[position : position + 1] == " " or not re.match(
+                "[가-힣]", text[position : position + 1] or " "
+            ):
                 break
     return found

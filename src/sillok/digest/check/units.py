@@ -22,7 +22,12 @@ _UNITS: dict[str, tuple[str, ...]] = {
         r"퍼센트\s?포인트|%\s?포인트|퍼센트포인트",
     ),
     "%": (r"%|％", r"per\s?cent(?![A-Za-z])|percent(?![A-Za-z])", r"퍼센트|프로(?=[를은이가의로\s,.])"),
-    "point": (r"[a-z]*[ -]?points?(?![A-Za-z])(?! cloud)", r"pts?(?![A-Za-z])", r"포인트", r"점(?!\s?[군진차])"),
+    "point": (
+        r"[a-z]*[ -]?points?(?![A-Za-z])(?! cloud)",
+        r"pts?(?![A-Za-z])",
+        r"포인트",
+        r"점(?!\s?[군진차])",
+    ),
     "x": (
         r"[x×](?![a-z0-9])",
         r"times(?=\W|$)",
@@ -66,7 +71,11 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"MHz(?![A-Za-z])", "Hz", 1e6),
     (r"kHz(?![A-Za-z])", "Hz", 1e3),
     (r"Hz(?![A-Za-z])|헤르츠", "Hz", 1.0),
-    (r"(?:frames?|images?) (?:per|a) second|fps(?![A-Za-z])|FPS(?![A-Za-z])|frames/s(?![A-Za-z])|프레임/초", "fps", 1.0),
+    (
+        r"(?:frames?|images?) (?:per|a) second|fps(?![A-Za-z])|FPS(?![A-Za-z])|frames/s(?![A-Za-z])|프레임/초",
+        "fps",
+        1.0,
+    ),
     (r"hPa(?![A-Za-z])", "hPa", 1.0),
     (r"m/s(?![A-Za-z])", "m/s", 1.0),
     (r"km(?![A-Za-z])|kilomet(?:er|re)s?(?![A-Za-z])|킬로미터", "m", 1e3),

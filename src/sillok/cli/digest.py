@@ -1,0 +1,11 @@
+"""`sillok digest`: fetch, summarise, check, write and deliver digests; each command in a module of its own."""
+
+from __future__ import annotations
+
+import typer
+
+from sillok.cli import digest_check
+
+app = typer.Typer(no_args_is_help=True, help="Write digests and check them: fetch, read, summarise, deliver.")
+
+digest_check.register(app)
