@@ -35,19 +35,19 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         0,
         +1,
         r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior"
-        r"|best|wins?|speedup|speed-up|accelerat\w*|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?"
+        r"|best|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?"
         r"|closer)\b",
     ),
     (
         0,
         -1,
         r"\b(?:wors\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
-        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?|farther|costs?)\b",
+        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?|farther)\b",
     ),
     (
         +1,
         0,
-        r"증가|상승|높[은게이으아여였습]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|커지|커졌|커집|큽니다|크다|큰"
+        r"증가|상승|높[은게이으아여였습]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|키우|키운|키웠|커지|커졌|커집|큽니다|크다|큰"
         r"|많습|많은|많아|많다|올랐|오르|오릅|올라|올립|올린|길어|깁니다|길다|초과|웃돌|웃돕|상회|확대",
     ),
     (

@@ -117,15 +117,21 @@ def _conflicts(
         mine = mine | claim.shared
     said = claim.keys
     for key in mine:
-        if key in held or key.startswith("~"):
+        if key in held or key.startswith("~") or paper.aliases.get(key, set()) & held:
             continue
         rivals = paper.rivals.get(key, set())
         named = key not in lexicon().concepts
-        if not named and (key in one.others[place] or (key in one.context and not one.cell)):
+        if not named and (
+            lexicon().concepts[key].metric
+            or key in one.others[place]
+            or (key in one.context and not one.cell)
+        ):
             continue
         foreign = (rivals & (bound if key in paper.own else held)) - mine
         if not foreign and named and key not in paper.own and key not in one.context | one.others[place]:
             foreign = (rivals & one.context) - mine - paper.own
+        if not named:
+            foreign = foreign - said
         if foreign:
             conflicts.append(paper.show(sorted(foreign)[0]))
         elif named and key not in one.context and key in paper.names and key not in paper.own:
@@ -139,7 +145,7 @@ def _conflicts(
     theirs = (one.objects & held) - COMMON
     if against and theirs and not against & one.keys and not theirs & said:
         conflicts.append(paper.show(sorted(theirs)[0]))
-    conflicts += _metrics(mine, bound, one)
+    conflicts += _metrics(claim.figures[index].unit, mine, bound, one)
     return conflicts, misses
 
 
@@ -148,11 +154,21 @@ def _alone(claim: Statement, index: int) -> bool:
     return all(n == index or claim.bound[n] == claim.bound[index] for n in range(len(claim.figures)))
 
 
-def _metrics(mine: set[str], bound: set[str], one: Statement) -> list[str]:
+#: Metrics that a unit can measure; of a sentence's metrics only these count for a figure in that unit.
+_OF_UNIT = {
+    "byte": {"size", "memory", "traffic", "bandwidth"},
+    "s": {"time", "latency", "training-time", "speed"},
+    "$": {"cost"},
+}
+
+
+def _metrics(unit: str, mine: set[str], bound: set[str], one: Statement) -> list[str]:
     """Return the paper's metric where it is another than the summary's."""
     known = lexicon().concepts
     claimed = [known[k] for k in mine if k in known and known[k].metric]
     there = [known[k] for k in bound if k in known and known[k].metric]
+    if unit in _OF_UNIT:
+        there = [metric for metric in there if metric.id in _OF_UNIT[unit]]
     if not claimed or not there or any(_same_metric(c, t) for c in claimed for t in there):
         return []
     around = [known[k] for k in one.shared if k in known and known[k].metric]

@@ -21,11 +21,7 @@ _IS_DATA = re.compile(
     re.IGNORECASE,
 )
 
-_BETTER = re.compile(
-    r"([\w@-]+(?:[ ,]+(?:and )?[\w@-]+)?)[^.;:()]{0,30}?[,:(]?\s*(lower|higher|less|more)"
-    r" (?:is|are|means) better",
-    re.IGNORECASE,
-)
+_BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
 
 
 class Paper:
@@ -35,6 +31,7 @@ class Paper:
         statements: sentences and cells of tables.
         own: keys of the names that the paper gives to its own work.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
+        aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
     """
@@ -48,6 +45,7 @@ class Paper:
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
         self.keys: list[Counter[str]] = []
+        self.aliases: dict[str, set[str]] = defaultdict(set)
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
@@ -109,8 +107,9 @@ class Paper:
     def _captioned(self, text: str) -> None:
         """Note what a caption says of metrics: "FVD (lower is better)"."""
         for match in _BETTER.finditer(text):
-            sign = 1 if match[2].lower() in ("higher", "more") else -1
-            for term in terms(match[0]):
+            sign = 1 if match[1].lower() in ("higher", "more") else -1
+            before = re.split(r"[.;:]|\bis\b", text[max(0, match.start() - 60) : match.start()])[-1]
+            for term in terms(before):
                 if term.kind != "word":
                     self.polarity.setdefault(term.key, sign)
 
@@ -196,12 +195,26 @@ class Paper:
         self.idf = {key: math.log(1 + passages / count) for key, count in spread.items()}
         self.rarest = math.log(1 + passages)
         self._rival(key for key, count in self._data.items() if count)
+        self._alias()
         self.by_key: dict[str, set[int]] = defaultdict(set)
         for index, one in enumerate(self.statements):
             for key in (one.bound[0] | one.context) if one.cell else one.keys | one.context:
                 self.by_key[key].add(index)
         self.lengths = [sum(counted.values()) for counted in self.keys]
         self.mean_length = sum(self.lengths) / passages or 1.0
+
+    def _alias(self) -> None:
+        """A name that ends another one ("AdamW" and "SyncAdamW") has its rivals, and is none of them itself."""
+        names = [key for key in self.rivals if len(key) >= 5 and key.isalnum()]
+        terms_ = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
+        for long in names:
+            for short in terms_:
+                if long != short and long.endswith(short) and short not in self.rivals[long]:
+                    self.aliases[long].add(short)
+                    self.aliases[short].add(long)
+                    self.rivals[short] |= self.rivals[long] - {short}
+                    for other in self.rivals[long]:
+                        self.rivals[other].add(short)
 
     def show(self, key: str) -> str:
         """The key's form in the paper, or the concept's name."""

@@ -21,7 +21,7 @@ def table_sign(claim: Statement, index: int, paper: Paper) -> int:
         for head, one in mine:
             for head_, two in theirs:
                 told = head & claim.keys or not claim.keys & paper.heads
-                if head == head_ and told and _differs(figure, one, two):
+                if head == head_ and told and differs(figure, one, two):
                     signs.add(1 if one.value > two.value else -1)
     return signs.pop() if len(signs) == 1 else 0
 
@@ -48,8 +48,8 @@ def _other_rows(names: set[str], number: int, paper: Paper) -> bool:
     return any(label & names for number_, label, _ in paper.rows if number_ == number)
 
 
-def _differs(figure: Figure, one: Figure, two: Figure) -> bool:
-    """Tell whether the figure is the difference, the ratio or the relative change of two cells, as printed."""
+def differs(figure: Figure, one: Figure, two: Figure) -> bool:
+    """Tell whether a figure is the difference, the ratio or the relative change of two others, as printed."""
     low, high = sorted((one.value, two.value))
     if low <= 0 or low == high:
         return False

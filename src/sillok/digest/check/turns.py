@@ -68,7 +68,7 @@ def _partner(claim: Statement, index: int) -> Figure | None:
     for number in (index - 1, index):
         if 0 <= number < len(claim.figures) - 1:
             one, two = claim.figures[number], claim.figures[number + 1]
-            if one.unit == two.unit and _pair_sign(claim, number, claim.text[one.end : two.start]):
+            if one.unit == two.unit and pair_sign(claim, number, claim.text[one.end : two.start]):
                 return two if number == index else one
     return None
 
@@ -90,16 +90,19 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
         turn = claim.turn[number + 1] or claim.turn[number]
         if turn is None:
             continue
+        low, high = min(turn.start, one.start), max(turn.start, two.end)
+        if any(low < f.start < high for n, f in enumerate(claim.figures) if n not in (number, number + 1)):
+            continue  # the word belongs to other figures
         keys = claim.bound[number] | claim.bound[number + 1] | claim.shared
         size = turn.size or turn.good * paper.polarity_of(keys)
-        sign = _pair_sign(claim, number, between)
+        sign = pair_sign(claim, number, between)
         if sign and size and (two.value > one.value) != (size * sign > 0):
             word = claim.text[turn.start : turn.end]
             printed = f"{claim.text[one.start : one.end]} and {claim.text[two.start : two.end]}"
             result.fail("contradicted", f"{word}: {printed} say the opposite")
 
 
-def _pair_sign(claim: Statement, number: int, between: str) -> int:
+def pair_sign(claim: Statement, number: int, between: str) -> int:
     """+1 where the second figure is what the first becomes, -1 where the first is compared with it, else 0."""
     one, two = claim.figures[number], claim.figures[number + 1]
     before = claim.text[max(0, one.start - 12) : one.start]

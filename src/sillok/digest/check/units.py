@@ -84,7 +84,7 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"[µμ]m(?![A-Za-z])|micromet(?:er|re)s?(?![A-Za-z])", "m", 1e-6),
     (r"nm(?![A-Za-z])", "m", 1e-9),
     (r"m(?![a-z/])|met(?:er|re)s?(?![A-Za-z])|미터", "m", 1.0),
-    (r"degrees?(?![A-Za-z])|°|도(?=[로의를가이에\s,.]|$)", "degree", 1.0),
+    (r"degrees?(?![A-Za-z])|°|도(?=[로의를가이에보와는은\s,.]|$)", "degree", 1.0),
     (r"(?:US )?dollars?(?![A-Za-z])|USD(?![A-Za-z])|달러", "$", 1.0),
     (r"cents?(?![A-Za-z])", "$", 0.01),
     (r"PFLOPs?(?![A-Za-z])|PFLOPS(?![A-Za-z])", "flop", 1e15),

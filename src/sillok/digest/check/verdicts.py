@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import COMMON, Match, candidates
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.turns import check_direction, check_pairs, check_sides
+from sillok.digest.check.tables import differs, table_sign
+from sillok.digest.check.turns import check_direction, check_pairs, check_sides, pair_sign
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
 SAME_CONTEXT = 0.22
@@ -58,9 +61,13 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
             if not m.conflicts
             and id(m.statement) not in there
             and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
+            and (figure.unit or m.figure.unit or 1 / 30 < m.figure.value / (figure.value or 1) < 30)
         ),
         None,
     )
+    if not fitting and _derived(claim, index, paper):
+        result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
+        return
     if not fitting:
         _unfound(figure, printed, same, unit_only, rival, result)
         return
@@ -81,12 +88,27 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     check_direction(claim, index, fitting, paper, result)
 
 
+def _derived(claim: Statement, index: int, paper: Paper) -> bool:
+    """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
+    figure = claim.figures[index]
+    if figure.unit not in ("x", "%", "point", "pp", "dB") or figure.word or figure.digits < 2:
+        return False
+    for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
+        sign = pair_sign(claim, number, claim.text[one.end : two.start])
+        told = sign == 1 or (sign and figure.unit != "%")  # a relative change only of "from A to B"
+        if told and figure not in (one, two) and differs(figure, one, two):
+            return True
+    return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
+
+
 def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[Match]) -> bool:
     """Tell whether another value stands in a clearly better context."""
     if rival is None or rival.statement is best.statement:
         return False
     if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
         return False
+    if rival.statement.passage == best.statement.passage and not rival.statement.cell:
+        return rival.score > 1.6 * best.score + 0.2  # sentences of one paragraph share their context
     return rival.score > BETTER * best.score + MARGIN
 
 
