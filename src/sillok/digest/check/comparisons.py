@@ -15,13 +15,13 @@ class Direction(NamedTuple):
     good: int
 
 
-_BEFORE_NAME = r"(?! [0-9][0-9.,]*(?![A-Z0-9]))"  # "above 3DGS" compares, "above 300" bounds
+_BEFORE_SIDE = r"(?= (?:that|those|(?-i:[A-Z]|[0-9]+[A-Z]{2})|the [0-9][0-9.,]*(?:%| ?\w* of)|all|every))"  # "above 3DGS", not "above the mean"
 _FORMS: tuple[tuple[int, int, str], ...] = (
     (
         +1,
         0,
         r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9])|larger|greater"
-        rf"|bigger|above{_BEFORE_NAME}|exceed\w*|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*"
+        rf"|bigger|above{_BEFORE_SIDE}|exceed\w*|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*"
         r"|elevat\w*|up (?:by|to|from)|expand\w*)\b",
     ),
     (
@@ -29,19 +29,19 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         0,
         r"\b(?:decreas\w*|declin\w*|falls?|fell|falling|drop\w*|reduc\w*|lower\w*|shrink\w*|shrank|shrunk|cuts?"
         r"|cutting|less(?! than [0-9])|fewer(?! than [0-9])|smaller|shorter|sav(?:es?|ed|ing|ings)|diminish\w*|lighter"
-        rf"|below{_BEFORE_NAME}|narrow\w*|down (?:by|to|from)|halv\w*)\b",
+        rf"|below{_BEFORE_SIDE}|narrow\w*|down (?:by|to|from)|halv\w*)\b",
     ),
     (
         0,
         +1,
         r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior"
-        r"|best|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?"
+        r"|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?"
         r"|closer)\b",
     ),
     (
         0,
         -1,
-        r"\b(?:wors\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
+        r"\b(?:worse\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
         r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?|farther)\b",
     ),
     (

@@ -298,9 +298,9 @@ def _close(claim: Figure, value: float, truth: float) -> bool:
         return gap <= max(loose * truth, claim.step if claim.digits > 2 else 0.5 * claim.step)
     # "more than 2 times" holds for 2.3, "over 8.5 million" not for 8.8 million: a bound is the rounded figure.
     if claim.bound == "over" and value < truth:
-        return truth - value < claim.step or (claim.digits == 1 and truth <= 1.25 * value)
+        return truth - value < claim.step * (1 - 1e-6) or (claim.digits == 1 and truth <= 1.25 * value)
     if claim.bound == "under" and truth < value:
-        return value - truth < claim.step or (claim.digits == 1 and truth >= 0.85 * value)
+        return value - truth < claim.step * (1 - 1e-6) or (claim.digits == 1 and truth >= 0.85 * value)
     if claim.word:
         return False
     # A figure may be printed with fewer digits than the paper's, but not with one digit alone.

@@ -14,9 +14,8 @@ class Sentence(NamedTuple):
 
 
 _ABBREVIATION = re.compile(
-    r"(?:\b(?:et al|e\.g|i\.e|etc|vs|cf|fig|figs|eq|eqs|sec|secs|tab|approx|resp|no|vol|ca|dr|mr|mrs|ms|prof|st"
-    r"|w\.r\.t|a\.k\.a|incl|avg|max|min|dept|inc|ltd|jr)|\b[A-Z])\Z",
-    re.IGNORECASE,
+    r"(?:\b(?i:et al|e\.g|i\.e|vs|cf|figs?|eqs?|secs?|tabs?|approx|resp|vol|ca|w\.r\.t|a\.k\.a|incl|avg)"
+    r"|\b(?:Dr|Mr|Mrs|Ms|Prof|St|No|Inc|Ltd|Jr)|(?<![0-9] )\b[A-Z])\Z"
 )
 _END = re.compile(
     r"[.!?。！？…]+[\"'”’»)\]]*(?=\s|\Z|[가-힣A-Z(\[*])|\n\s*\n|\n(?=\s*(?:[-*+]|[0-9]{1,2}[.)])\s)"

@@ -103,7 +103,11 @@ def _bind(one: Statement) -> None:
         inside[place(figure.start)].append(index)
     for term in one.terms:
         # "TwinTeach (34.2 %)": the name goes with the figure in the brackets after it.
-        inner = re.match(r"\s?\(\s?(?=[~<>]?[0-9])", one.text[term.end : term.end + 3]) if term.kind == "name" else None
+        inner = (
+            re.match(r"\s?\(\s?(?=[~<>]?[0-9])", one.text[term.end : term.end + 3])
+            if term.kind == "name"
+            else None
+        )
         held[place(term.end + inner.end() if inner else term.start)].append(term)
     bound: list[set[str]] = [set() for _ in one.figures]
     adopted: set[int] = set()

@@ -53,7 +53,7 @@ _UNIT_NAMES = frozenset(
     re.findall(
         r"\S+",
         """TB GB MB KB kB GiB MiB MHz GHz kHz Hz dB FPS TOPS FLOPs FLOP FLOPS TFLOP TFLOPs TFLOPS GFLOPs GFLOPS PFLOPs
-        kWh MWh hPa USD Gbit Mbit Gbps Mbps OK""",
+        kWh MWh hPa USD Gbit Mbit Gbit/s Mbit/s kbit/s Gbps Mbps mW MW OK""",
     )
 )
 _SUFFIX = re.compile(

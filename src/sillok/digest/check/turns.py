@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from sillok.digest.check.comparisons import opposed
+from sillok.digest.check.comparisons import Direction, opposed
 from sillok.digest.check.figures import Figure, matches
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
@@ -23,10 +23,15 @@ def check_direction(
     floor = 0.6 * fitting[0].score
     verdicts = []
     partner = _partner(claim, index)
+    reach = 45 if claim.figures[index].unit in ("x", "%", "pp", "point") or partner is not None else 25
+    if partner is not None and turn.size:
+        return  # the two figures themselves tell, see check_pairs
     for match in fitting:
         other = match.statement.turn[match.index]
         if match.score < floor or other is None:
             continue
+        if _gap(claim, index, turn) > reach or _gap(match.statement, match.index, other) > reach:
+            continue  # the word goes with something else
         if partner is not None and not any(matches(partner, f) for f in match.statement.figures):
             continue
         against = opposed(turn, other, _polarity(claim, index, match, paper))
@@ -47,6 +52,11 @@ def check_direction(
         other = match.statement.turn[match.index]
         there = match.statement.text[other.start : other.end] if other else ""
         result.fail("contradicted", f"{word}: the paper says {there!r}")
+
+
+def _gap(one: Statement, index: int, turn: Direction) -> int:
+    """Characters between a figure and a word of comparison."""
+    return max(turn.start - one.figures[index].end, one.figures[index].start - turn.end)
 
 
 def _polarity(claim: Statement, index: int, match: Match, paper: Paper) -> int:

@@ -91,7 +91,11 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
 def _derived(claim: Statement, index: int, paper: Paper) -> bool:
     """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
     figure = claim.figures[index]
-    if figure.unit not in ("x", "%", "point", "pp", "dB") or figure.word or figure.digits < 2:
+    if (
+        figure.unit not in ("x", "%", "point", "pp", "dB")
+        or figure.word
+        or (figure.digits < 2 and figure.step >= 1)
+    ):
         return False
     for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
         sign = pair_sign(claim, number, claim.text[one.end : two.start])
@@ -107,6 +111,8 @@ def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[M
         return False
     if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
         return False
+    if figure.unit == "" and figure.step >= 1 and figure.value < 1000 and best.score > 0.35:
+        return rival.score > 1.6 * best.score + 0.2  # counts of many things stand side by side
     if rival.statement.passage == best.statement.passage and not rival.statement.cell:
         return rival.score > 1.6 * best.score + 0.2  # sentences of one paragraph share their context
     return rival.score > BETTER * best.score + MARGIN
