@@ -10,7 +10,17 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    for name in ("startup", "reading", "runs", "engine", "testbeds", "shapes", "arith", "search"):
+    for name in (
+        "startup",
+        "reading",
+        "runs",
+        "engine",
+        "testbeds",
+        "shapes",
+        "arith",
+        "search",
+        "digest_check",
+    ):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)
 

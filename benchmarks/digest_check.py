@@ -20,6 +20,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "digest" / "check"))
 
 import planted_set
+
 from sillok.digest.check import check_text
 from sillok.digest.text import PaperText, Passage
 
@@ -37,7 +38,9 @@ def measure(half: str) -> dict[str, dict[str, tuple[int, int]]]:
         found = check_text(sentence.text, planted_set.paper(sentence.id))
         flagged[key] += any(finding.verdict != "supported" for finding in found)
     return {
-        language: {kind: (flagged[language, kind], total[language, kind]) for kind in ("true", *planted_set.KINDS)}
+        language: {
+            kind: (flagged[language, kind], total[language, kind]) for kind in ("true", *planted_set.KINDS)
+        }
         for language in NAMES
     }
 
@@ -71,7 +74,9 @@ def timing(papers: int, pages: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--half", choices=tuple(planted_set.HALVES), action="append")
     parser.add_argument("--papers", type=int, default=50)
     parser.add_argument("--json", action="store_true")
@@ -90,7 +95,9 @@ def main() -> None:
             print("   " + ", ".join(f"{kind} {a}/{b}" for kind, (a, b) in kinds.items()))
     if options.papers:
         seconds, memory = timing(options.papers, 30)
-        print(f"{options.papers} papers of 30 pages, ten sentences each: {seconds:.1f} s of CPU, peak {memory:.0f} MB")
+        print(
+            f"{options.papers} papers of 30 pages, ten sentences each: {seconds:.1f} s of CPU, peak {memory:.0f} MB"
+        )
 
 
 if __name__ == "__main__":

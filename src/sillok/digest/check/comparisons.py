@@ -15,7 +15,8 @@ class Direction(NamedTuple):
     good: int
 
 
-_BEFORE_SIDE = r"(?= (?:that|those|(?-i:[A-Z]|[0-9]+[A-Z]{2})|the [0-9][0-9.,]*(?:%| ?\w* of)|all|every))"  # "above 3DGS", not "above the mean"
+# "above 3DGS" and "above the 56.0 % of" compare, "above the mean" does not.
+_BEFORE_SIDE = r"(?= (?:that|those|(?-i:[A-Z]|[0-9]+[A-Z]{2})|the [0-9][0-9.,]*(?:%| ?\w* of)|all|every))"
 _FORMS: tuple[tuple[int, int, str], ...] = (
     (
         +1,
