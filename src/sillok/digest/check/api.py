@@ -197,7 +197,7 @@ def _foreign(told: list[_Checked], borne: int, paper: Paper, text: str) -> str:
     if not told or 3 * borne > len(told):
         return ""
     title = {t.key for t in terms(paper.text.title or "") if t.kind != "word"}
-    met = title & {t.key for t in terms(plain(text))}
-    if title and 2 * len(met) > len(title):
+    said = {t.key for t in terms(plain(text))}
+    if paper.own & said or (title and 2 * len(title & said) > len(title)):
         return ""
     return f"the text seems to describe another paper: {borne} of {len(told)} sentences are borne out"

@@ -7,12 +7,17 @@ from typing import NamedTuple
 
 
 class Direction(NamedTuple):
-    """A word that compares: `size` is +1 for more and -1 for less, `good` +1 for better and -1 for worse."""
+    """A word that compares.
+
+    `size` is +1 for more and -1 for less, `good` +1 for better and -1 for worse, and `pace` +1 for what is
+    quicker ("faster", "shorter") and -1 for what is slower ("slower", "longer").
+    """
 
     start: int
     end: int
     size: int
     good: int
+    pace: int = 0
 
 
 # "above 3DGS" and "above the 56.0 % of" compare, "above the mean" does not.
@@ -71,6 +76,8 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
     ),
 )
 _COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _FORMS]
+_QUICK = re.compile(r"faster|quicker|shorter|accelerat|speed|빠|짧|단축", re.IGNORECASE)
+_SLOW = re.compile(r"slower|longer|느|길|깁", re.IGNORECASE)
 _NOT = re.compile(
     r"\b(?:not|no|without|never|hardly|barely|nor)\b(?:\s+\w+){0,2}\s*$|\bn't(?:\s+\w+){0,1}\s*$",
     re.IGNORECASE,
@@ -90,7 +97,8 @@ def directions(text: str) -> list[Direction]:
             denied = _NOT.search(before) is not None or _NOT_AFTER.match(after) is not None
             if denied and "밖에" not in text[max(0, match.start() - 12) : match.start()]:
                 continue
-            found.append(Direction(match.start(), match.end(), size, good))
+            pace = bool(_QUICK.match(match[0])) - bool(_SLOW.match(match[0]))
+            found.append(Direction(match.start(), match.end(), size, good, pace))
     found.sort()
     kept: list[Direction] = []
     for one in found:  # of overlapping words the longer one counts: "more expensive" is not "more"
@@ -107,6 +115,8 @@ def opposed(one: Direction, other: Direction, polarity: int) -> bool | None:
 
     `polarity` is +1 where more of the compared quantity is better, -1 where less is, 0 where unknown.
     """
+    if one.pace and other.pace:
+        return one.pace != other.pace
     if one.size and other.size:
         return one.size != other.size
     if one.good and other.good:

@@ -252,6 +252,8 @@ def _shared_units(text: str, found: list[Figure]) -> list[Figure]:
         one, two = shared[index], shared[index + 1]
         if one.unit or not two.unit or one.word or two.unit == "$":
             continue
+        if not text[one.end - 1].isdigit():
+            continue  # "16개에서 52분": what is counted has its counter
         between = text[one.end : two.start]
         if between.strip() == "," and not (
             index + 2 < len(shared) and shared[index + 2].unit == two.unit != found[index + 1].unit

@@ -99,6 +99,10 @@ _COMPILED = [
     *((re.compile(form), Unit(base, factor)) for form, base, factor in _SCALED),
     *((re.compile(form), Unit(base)) for base in ("x", "point") for form in _UNITS[base]),
 ]
+#: What may stand between a figure and its unit: "1,900 CPU hours".
+_PREFIX = re.compile(
+    r"(?:CPU|GPU|TPU|core|node|machine|wall-clock|calendar)[- ](?=(?:second|minute|hour|day|week|year)s?\b)"
+)
 _FIRST = frozenset("%％xX×-°µμ")
 
 #: Korean counters, which say that a thing is counted and not what.
@@ -113,6 +117,8 @@ def unit_after(text: str, start: int) -> tuple[Unit, int] | None:
     gap = start
     while gap < len(text) and gap < start + 2 and text[gap] in " \u00a0\u202f-‑~":
         gap += 1
+    if (prefix := _PREFIX.match(text, gap)) is not None:
+        gap = prefix.end()
     if gap >= len(text) or not (text[gap].isalpha() or text[gap] in _FIRST):
         return None
     for pattern, unit in _COMPILED:

@@ -14,6 +14,8 @@ from sillok.digest.check.turns import check_direction, check_pairs, check_sides,
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
 SAME_CONTEXT = 0.22
+#: The same for a figure of three digits or more, which hardly stands in a paper by chance.
+SAME_CONTEXT_LONG = 0.1
 #: Another value in a context that is better by this factor and margin contradicts.
 BETTER, MARGIN = 1.3, 0.12
 #: Part of the weight of a sentence without figures that its best passages must cover.
@@ -51,7 +53,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     printed = claim.text[figure.start : figure.end]
     result.checked += 1
     same, unit_only, others = candidates(claim, index, paper)
-    fitting = [m for m in same if not m.conflicts and m.score >= SAME_CONTEXT]
+    floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
+    fitting = [m for m in same if not m.conflicts and m.score >= floor]
     there = {id(m.statement) for m in same}
     rest = [f for n, f in enumerate(claim.figures) if n != index]
     rival = next(
