@@ -23,6 +23,8 @@ Papers = Mapping[str, PaperText] | Callable[[str], PaperText | None]
 
 #: Passages of evidence that a finding carries at most.
 EVIDENCE = 3
+#: Characters of a sentence beyond which it is not looked at; such a sentence is never "supported".
+LONGEST = 2000
 _NO_TEXT = "no text of this paper"
 _NOTHING = "nothing to check here: no figure, no name, fewer than two terms"
 
@@ -144,7 +146,10 @@ class _Checker:
     def judge(self, sentence: str, korean: bool | None = None) -> Judgement:
         """Judge one sentence; models are asked after the figures and names."""
         text = delatex(plain(sentence))
-        result = judge(statement(text, korean), self.paper)
+        result = judge(statement(text[:LONGEST], korean), self.paper)
+        if len(text) > LONGEST:
+            result.fail("not found", f"only the first {LONGEST:,} characters of this sentence were looked at")
+            return result
         if self.semantics is not None:
             self.semantics.refine(text, result)
         return result

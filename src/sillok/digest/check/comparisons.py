@@ -41,14 +41,13 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         0,
         +1,
         r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior"
-        r"|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?"
-        r"|closer)\b",
+        r"|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?)\b",
     ),
     (
         0,
         -1,
         r"\b(?:worse\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
-        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?|farther)\b",
+        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?)\b",
     ),
     (
         +1,
@@ -65,14 +64,14 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
     (
         0,
         +1,
-        r"향상|개선|우수|능가|앞서|앞섰|앞섭|앞선|빠르|빠릅|빠른|빨라|빨랐|뛰어|저렴|좋[은습아]|좋다|가깝|선호|더 나은"
+        r"향상|개선|우수|능가|앞서|앞섰|앞섭|앞선|빠르|빠릅|빠른|빨라|빨랐|뛰어|저렴|좋[은습아]|좋다|선호|더 나은"
         r"|우세|강세|이점|이득",
     ),
     (
         0,
         -1,
         r"저하|악화|뒤처|뒤떨어|뒤진|뒤집니|열등|열세|느리|느립|느린|느려|나쁘|나쁩|나빠|비싸|비쌉"
-        r"|못 미치|못 미칩|멉니다|부진",
+        r"|못 미치|못 미칩|부진",
     ),
 )
 _COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _FORMS]

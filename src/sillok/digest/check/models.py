@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 #: Texts to an array of one row each (NumPy, a tensor, or lists).
@@ -23,6 +24,8 @@ def _transformers() -> tuple[Any, Any]:
 
 
 def _load(name: str, kind: str, device: str) -> tuple[Any, Any, Any]:
+    if Path(name).is_absolute() and not Path(name).is_dir():
+        raise ValueError(f"model {name!r} cannot be loaded: there is no such folder")
     torch, transformers = _transformers()
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(name)

@@ -75,8 +75,9 @@ class Paper:
     def _prose(self, number: int, passage: Passage) -> None:
         heading = {t.key for t in terms(passage.section)}
         before: set[str] = set()
-        for sentence in sentences(delatex(plain(passage.text))):
-            one = statement(sentence.text)
+        whole = [sentence.text for sentence in sentences(delatex(plain(passage.text)))]
+        for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
+            one = statement(text)
             one.passage, one.context = number, heading | before
             self.statements.append(one)
             self.keys[number].update(t.key for t in one.terms)

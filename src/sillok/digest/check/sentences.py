@@ -43,7 +43,7 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
     mark = match[0]
     if mark[0] == "\n":
         return True
-    before = text[start : match.start()]
+    before = text[max(start, match.start() - 60) : match.start()]
     after = text[match.end() : match.end() + 2]
     korean = _KOREAN_END.search(before) is not None
     if mark[0] == ".":
@@ -60,8 +60,10 @@ def _ends(text: str, start: int, match: re.Match[str]) -> bool:
             return False
         if after[1:2].islower() and not korean:
             return False
-    depth = sum(before.count(c) for c in _OPEN) - sum(before.count(c) for c in _CLOSE)
-    return depth <= 0 or len(before) > 800
+    if match.start() - start > 800:
+        return True
+    whole = text[start : match.start()]
+    return sum(whole.count(c) for c in _OPEN) <= sum(whole.count(c) for c in _CLOSE)
 
 
 def _add(found: list[Sentence], text: str, start: int, end: int) -> None:

@@ -114,8 +114,8 @@ def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[M
         return False
     if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
         return False
-    if figure.unit == "" and figure.step >= 1 and figure.value < 1000 and best.score > 0.35:
-        return rival.score > 1.6 * best.score + 0.2  # counts of many things stand side by side
+    if figure.unit == "" and figure.step >= 1 and figure.value < 1000:
+        return rival.score > max(0.6, 1.6 * best.score + 0.2)  # counts of many things stand side by side
     if rival.statement.passage == best.statement.passage and not rival.statement.cell:
         return rival.score > 1.6 * best.score + 0.2  # sentences of one paragraph share their context
     return rival.score > BETTER * best.score + MARGIN
