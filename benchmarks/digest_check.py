@@ -2,7 +2,7 @@
 
     python benchmarks/digest_check.py [--half held-out] [--papers 50] [--json]
 
-The planted set (tests/digest/check/planted) has twelve invented papers with true sentences in English and Korean.
+The planted set (tests/digest/check/planted) has fourteen invented papers with true sentences in English and Korean.
 Each slot of a sentence gives one error. Rules and thresholds were tuned on the development half only.
 """
 

@@ -15,14 +15,14 @@ from sillok.digest.check import check_text
 ERRORS_FLAGGED = {
     ("development", "en"): 98,
     ("development", "ko"): 98,
-    ("held-out", "en"): 93,
-    ("held-out", "ko"): 93,
+    ("held-out", "en"): 94,
+    ("held-out", "ko"): 94,
 }
 TRUE_FLAGGED = {
     ("development", "en"): 2,
     ("development", "ko"): 2,
-    ("held-out", "en"): 7,
-    ("held-out", "ko"): 12,
+    ("held-out", "en"): 5,
+    ("held-out", "ko"): 9,
 }
 
 

@@ -175,7 +175,7 @@ def _findings(id: str | None, checked: list[_Checked], checker: _Checker, text: 
     told = [one for one in checked if not one.judgement.empty]
     borne = sum(one.judgement.verdict == "supported" for one in told)
     passages = checker.paper.text.passages
-    foreign = _foreign(told, borne, checker.paper, text)
+    foreign = _foreign(told, borne, checker.paper, text) if len(checked) > 1 else ""
     thin = checker.paper.text.source == "abstract"
     found = []
     for one in checked:
