@@ -20,6 +20,7 @@ def main() -> None:
         "shapes",
         "arith",
         "search",
+        "digest_check",
     ):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)

@@ -1,0 +1,185 @@
+"""Figures of a paper beside one of a summary: how alike their contexts are, and what speaks against a match."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.paper import Paper
+from sillok.digest.check.statements import Statement
+from sillok.digest.check.terms import Concept, lexicon
+
+#: Concepts that stand in every paper and tell nothing of a sentence.
+COMMON = frozenset(
+    re.findall(
+        r"\S+",
+        """method model paper result experiment quality gain performance state-of-the-art system framework algorithm
+        evaluation test training data dataset task benchmark baseline efficient prediction generation research""",
+    )
+)
+
+
+@dataclass(slots=True)
+class Match:
+    """A figure of the paper beside one of the summary."""
+
+    statement: Statement
+    index: int
+    score: float
+    conflicts: list[str]
+    misses: list[str]
+
+    @property
+    def figure(self) -> Figure:
+        """The paper's figure."""
+        return self.statement.figures[self.index]
+
+
+def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match], list[Match], list[Match]]:
+    """Return the paper's figures of equal value, of equal digits in another unit, and of another value."""
+    figure = claim.figures[index]
+    wanted = _wanted(claim, index, paper)
+    total = sum(wanted.values()) or 1.0
+    near = set().union(*(paper.by_key.get(key, set()) for key in wanted)) if wanted else set()
+    same: list[Match] = []
+    unit_only: list[Match] = []
+    others: list[Match] = []
+    for number, one in enumerate(paper.statements):
+        for place, found in enumerate(one.figures):
+            fits = comparable(figure, found)
+            equal = fits and matches(figure, found)
+            digits = not fits and found.printed == figure.printed
+            if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
+                continue
+            match = _match(claim, index, one, place, wanted, total, paper)
+            (same if equal else unit_only if digits else others).append(match)
+    for matched in (same, unit_only, others):
+        matched.sort(key=lambda m: (bool(m.conflicts), -m.score))
+    return same, unit_only, others
+
+
+def _wanted(claim: Statement, index: int, paper: Paper) -> dict[str, float]:
+    """The terms that a figure's context should have, weighted: its own clause counts most, names more than words."""
+    wanted: dict[str, float] = {}
+    for term in claim.terms:
+        near = 2.0 if term.key in claim.bound[index] else 1.0
+        if term.key in claim.near[index]:
+            near = 0.4 if term.key in claim.objects else 1.5
+        weight = (0.4 if term.key in claim.others[index] else near) * paper.weight(term.key)
+        weight *= {"name": 1.5, "concept": 1.0, "word": 0.6}[term.kind]
+        if term.key not in paper.idf:
+            weight *= 0.3
+        wanted[term.key] = max(wanted.get(term.key, 0.0), weight)
+    return wanted
+
+
+def _match(
+    claim: Statement,
+    index: int,
+    one: Statement,
+    place: int,
+    wanted: dict[str, float],
+    total: float,
+    paper: Paper,
+) -> Match:
+    bound, others = one.bound[place], one.others[place]
+    score = 0.0
+    for key, weight in wanted.items():
+        if key in bound:
+            score += weight
+        elif key in one.shared:
+            score += 0.9 * weight
+        elif key in one.near[place]:
+            score += 0.8 * weight
+        elif key in others:
+            score += (0.7 if key.startswith("~") or key in lexicon().concepts else 0.35) * weight
+        elif key in one.context or (key in paper.own and not one.cell):
+            score += 0.5 * weight
+    score /= total
+    beside = [f for n, f in enumerate(claim.figures) if n != index]
+    if beside and not one.cell:
+        shared = sum(any(comparable(f, g) and matches(f, g) for g in one.figures) for f in beside)
+        score += 0.3 * shared / len(beside)
+    conflicts, misses = _conflicts(claim, index, one, place, paper)
+    return Match(one, place, score - 0.08 * len(misses), conflicts, misses)
+
+
+def _conflicts(
+    claim: Statement, index: int, one: Statement, place: int, paper: Paper
+) -> tuple[list[str], list[str]]:
+    """Return what stands in the paper's place of a name or metric of the summary, and what is missing there."""
+    bound, held = one.bound[place], one.bound[place] | one.shared | one.near[place]
+    conflicts: list[str] = []
+    misses: list[str] = []
+    mine = claim.bound[index] | ((claim.near[index] & claim.shared) - claim.objects)
+    if _alone(claim, index):
+        mine = mine | claim.shared
+    said = claim.keys
+    for key in mine:
+        if key in held or key.startswith("~") or paper.aliases.get(key, set()) & held:
+            continue
+        rivals = paper.rivals.get(key, set())
+        named = key not in lexicon().concepts
+        if not named and (
+            lexicon().concepts[key].metric
+            or key in one.others[place]
+            or (key in one.context and not one.cell)
+        ):
+            continue
+        foreign = (rivals & (bound if key in paper.own else held)) - mine
+        if not foreign and named and key not in paper.own and key not in one.context | one.others[place]:
+            foreign = (rivals & one.context) - mine - paper.own
+        if not named:
+            foreign = foreign - said
+        if foreign:
+            conflicts.append(paper.show(sorted(foreign)[0]))
+        elif named and key not in one.context and key in paper.names and key not in paper.own:
+            misses.append(key)
+    if not mine & paper.own:
+        owners = {k for own in paper.own for k in paper.rivals.get(own, ())}
+        alien = (bound & owners) - said
+        if alien and not (bound & said & (owners | paper.own)) and not (mine & owners) and not one.objects:
+            misses.extend(sorted(alien)[:2])
+    against = (claim.objects & mine) - COMMON
+    theirs = (one.objects & held) - COMMON
+    if against and theirs and not against & one.keys and not theirs & said:
+        conflicts.append(paper.show(sorted(theirs)[0]))
+    conflicts += _metrics(claim.figures[index].unit, mine, bound, one)
+    return conflicts, misses
+
+
+def _alone(claim: Statement, index: int) -> bool:
+    """Tell whether a sentence has one figure only, or one pair "from A to B"."""
+    return all(n == index or claim.bound[n] == claim.bound[index] for n in range(len(claim.figures)))
+
+
+#: Metrics that a unit can measure; of a sentence's metrics only these count for a figure in that unit.
+_OF_UNIT = {
+    "byte": {"size", "memory", "traffic", "bandwidth"},
+    "s": {"time", "latency", "training-time", "speed"},
+    "$": {"cost"},
+}
+
+
+def _metrics(unit: str, mine: set[str], bound: set[str], one: Statement) -> list[str]:
+    """Return the paper's metric where it is another than the summary's."""
+    known = lexicon().concepts
+    claimed = [known[k] for k in mine if k in known and known[k].metric]
+    there = [known[k] for k in bound if k in known and known[k].metric]
+    if unit in _OF_UNIT:
+        there = [metric for metric in there if metric.id in _OF_UNIT[unit]]
+    if not claimed or not there or any(_same_metric(c, t) for c in claimed for t in there):
+        return []
+    around = [known[k] for k in one.shared if k in known and known[k].metric]
+    if any(c.id == t.id for c in claimed for t in around):
+        return []
+    return [there[0].id]
+
+
+def _same_metric(one: Concept, other: Concept) -> bool:
+    if one.id == other.id or {one.id, other.id} & {"quality", "cost", "ratio"}:
+        return True
+    if one.family == other.family and (one.id == one.family or other.id == other.family):
+        return True
+    return {one.id, other.id} <= {"size", "memory"}

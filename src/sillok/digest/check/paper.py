@@ -1,0 +1,272 @@
+"""A paper made ready for checking: its statements, names, rivals among names, and retrieval of passages."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from sillok.digest.check.figures import Figure, delatex, figures
+from sillok.digest.check.sentences import plain, sentences
+from sillok.digest.check.statements import Statement, runs, statement
+from sillok.digest.check.terms import key_of, lexicon, terms
+from sillok.digest.check.units import Unit, header_unit
+from sillok.digest.text import PaperText, Passage
+
+_IS_DATA = re.compile(
+    r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]"
+    r"|\s+(?:data ?set|benchmark|corpus|test set)",
+    re.IGNORECASE,
+)
+
+_BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
+
+
+class Paper:
+    """What is known of a paper's text.
+
+    Attributes:
+        statements: sentences and cells of tables.
+        own: keys of the names that the paper gives to its own work.
+        rivals: for each key, the keys that stand beside it in a list, a column or a header.
+        aliases: for each name, shorter or longer forms of it.
+        names: keys of all tokens and of up to four neighbouring ones.
+        polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
+    """
+
+    def __init__(self, text: PaperText) -> None:
+        self.text = text
+        self.statements: list[Statement] = []
+        self.names: set[str] = set()
+        self.rivals: dict[str, set[str]] = defaultdict(set)
+        self.polarity: dict[str, int] = {}
+        self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
+        self.heads: set[str] = set()
+        self.keys: list[Counter[str]] = []
+        self.aliases: dict[str, set[str]] = defaultdict(set)
+        self._shown: dict[str, str] = {}
+        self._data: Counter[str] = Counter()
+        self._initials: str | None = None
+        for number, passage in enumerate(text.passages):
+            self.keys.append(Counter())
+            self._collect(passage.text)
+            if passage.kind == "table":
+                self._table(number, passage)
+            else:
+                self._prose(number, passage)
+        self.own = self._own_names()
+        self._close()
+
+    def _collect(self, text: str) -> None:
+        """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
+        found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))
+        tokens = [key_of(t) for t in found]
+        for token in found:
+            self._shown.setdefault(key_of(token), token.strip(".'’-"))
+        tokens = [t for t in tokens if t]
+        self.names.update(tokens)
+        for length in (2, 3, 4):
+            self.names.update("".join(tokens[i : i + length]) for i in range(len(tokens) - length + 1))
+        for token in re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’/-]*[-/][\w@+.'’/-]+", text):
+            self.names.update(key_of(part) for part in re.split(r"[-/]", token))
+
+    def _prose(self, number: int, passage: Passage) -> None:
+        heading = {t.key for t in terms(passage.section)}
+        before: set[str] = set()
+        whole = [sentence.text for sentence in sentences(delatex(plain(passage.text)))]
+        for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
+            one = statement(text)
+            one.passage, one.context = number, heading | before
+            self.statements.append(one)
+            self.keys[number].update(t.key for t in one.terms)
+            before = before | one.keys
+            self._lists(one)
+            self._captioned(one.text)
+
+    def _lists(self, one: Statement) -> None:
+        """Names in a list are rivals of one another, and so are the things of a longer list."""
+        for kind in (("name",), ("name", "concept", "word")):
+            listed = [t for t in one.terms if t.kind in kind]
+            for run in runs([(t.start, t.end) for t in listed], one.text):
+                if len(run) > (1 if kind == ("name",) else 2):
+                    self._rival({listed[n].key for n in run})
+        for term in one.terms:
+            if term.kind == "name":
+                tail = one.text[term.end : term.end + 60]
+                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or _IS_DATA.match(
+                    tail
+                ):
+                    self._data[term.key] += 1
+
+    def _rival(self, keys: Iterable[str]) -> None:
+        group = set(keys)
+        for key in group:
+            self.rivals[key] |= group - {key}
+
+    def _captioned(self, text: str) -> None:
+        """Note what a caption says of metrics: "FVD (lower is better)"."""
+        for match in _BETTER.finditer(text):
+            sign = 1 if match[1].lower() in ("higher", "more") else -1
+            before = re.split(r"[.;:]|\bis\b", text[max(0, match.start() - 60) : match.start()])[-1]
+            for term in terms(before):
+                if term.kind != "word":
+                    self.polarity.setdefault(term.key, sign)
+
+    def _table(self, number: int, passage: Passage) -> None:
+        rows = [[cell.strip() for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
+        caption = self._caption(number)
+        if len(rows) < 2:
+            return
+        header = rows[0]
+        heads = [{t.key for t in terms(cell)} for cell in header]
+        units = [header_unit(cell) for cell in header]
+        for column, cell in enumerate(header):
+            mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
+            for key in heads[column] if mark else ():
+                self.polarity.setdefault(key, mark)
+        labels: list[set[str]] = []
+        for row in rows[1:]:
+            label, cells = self._row(number, row, heads, units, caption)
+            labels.append(label)
+            self.rows.append((number, label, cells))
+        self.heads.update(key for head in heads[1:] for key in head)
+        names = [{k for k in label if k in self.names and not k.startswith("~")} for label in labels]
+        self._rival(set().union(*names) if names else set())
+        self._rival({k for head in heads[1:] for k in head if not k.startswith("~")})
+        common = [head for head in heads[1:] if head]
+        for one in common:
+            for other in common:
+                for key in one - other:  # of headers that share words, what differs is the rival
+                    self.rivals[key] |= other - one
+
+    def _row(
+        self,
+        number: int,
+        row: list[str],
+        heads: list[set[str]],
+        units: list[tuple[Unit | None, float]],
+        caption: set[str],
+    ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
+        label = {t.key for t in terms(row[0])}
+        cells: list[tuple[set[str], Figure]] = []
+        for column, cell in enumerate(row[1:], start=1):
+            head = heads[column] if column < len(heads) else set()
+            unit, scale = units[column] if column < len(units) else (None, 1.0)
+            text = delatex(plain(cell))
+            for figure in figures(text)[:3]:
+                found = _scaled(figure, unit, scale)
+                one = Statement(f"{row[0]} | {cell}", [found], [])
+                one.bound, one.near, one.others, one.turn = [label | head], [set()], [set()], [None]
+                one.passage, one.context, one.cell = number, caption, True
+                self.statements.append(one)
+                cells.append((head, found))
+        self.keys[number].update(label)
+        self.keys[number].update(key for head in heads for key in head)
+        return label, cells
+
+    def _caption(self, number: int) -> set[str]:
+        """The keys of a table's caption (the passage beside it) and heading."""
+        passages = self.text.passages
+        keys = {t.key for t in terms(passages[number].section)}
+        for near in (number - 1, number + 1):
+            if 0 <= near < len(passages) and passages[near].kind == "caption":
+                return keys | {t.key for t in terms(delatex(plain(passages[near].text)))}
+        return keys
+
+    def _own_names(self) -> set[str]:
+        title = self.text.title or ""
+        head = title.split(":")[0] if ":" in title else ""
+        own = {t.key for t in terms("the " + head) if t.kind == "name"}
+        if own and len(head.split()) <= 4:
+            return own
+        counted = Counter(t.key for p in self.text.passages[:6] for t in terms(p.text) if t.kind == "name")
+        introduced = re.findall(
+            r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)",
+            self.text.abstract,
+        )
+        keys = {key_of(name) for name in introduced}
+        return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
+
+    def _close(self) -> None:
+        """Weigh terms by rarity, and index statements by their keys."""
+        passages = max(1, len(self.keys))
+        spread = Counter(key for counted in self.keys for key in counted)
+        self.idf = {key: math.log(1 + passages / count) for key, count in spread.items()}
+        self.rarest = math.log(1 + passages)
+        self._rival(key for key, count in self._data.items() if count)
+        self._alias()
+        self.by_key: dict[str, set[int]] = defaultdict(set)
+        for index, one in enumerate(self.statements):
+            for key in (one.bound[0] | one.context) if one.cell else one.keys | one.context:
+                self.by_key[key].add(index)
+        self.lengths = [sum(counted.values()) for counted in self.keys]
+        self.mean_length = sum(self.lengths) / passages or 1.0
+
+    def _alias(self) -> None:
+        """A name that ends another one ("AdamW" and "SyncAdamW") has its rivals, and is none of them itself."""
+        names = [key for key in self.rivals if len(key) >= 5 and key.isalnum()]
+        terms_ = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
+        for long in names:
+            for short in terms_:
+                if long != short and long.endswith(short) and short not in self.rivals[long]:
+                    self.aliases[long].add(short)
+                    self.aliases[short].add(long)
+                    self.rivals[short] |= self.rivals[long] - {short}
+                    for other in self.rivals[long]:
+                        self.rivals[other].add(short)
+
+    def show(self, key: str) -> str:
+        """The key's form in the paper, or the concept's name."""
+        return self._shown.get(key, key.replace("-", " "))
+
+    def weight(self, key: str) -> float:
+        """The rarity of a key in the paper: high for what stands in few passages."""
+        return self.idf.get(key, self.rarest)
+
+    def has_name(self, key: str) -> bool:
+        """Tell whether a name occurs, in any case and notation, as a plural, or as the initials of words."""
+        if key in self.names or key.removesuffix("s") in self.names or key + "s" in self.names:
+            return True
+        if not (2 <= len(key) <= 8 and key.isalpha()):
+            return False
+        if self._initials is None:
+            self._initials = " ".join(
+                "".join(word[0] for word in re.findall(r"[A-Za-z]+", p.text)).lower()
+                for p in self.text.passages
+            )
+        return len(key) > 2 and key.removesuffix("s") in self._initials
+
+    def polarity_of(self, keys: Iterable[str]) -> int:
+        """Whether more of what the keys name is better (+1) or less (-1); 0 where that is unknown or mixed."""
+        known = lexicon().concepts
+        signs = set()
+        for key in keys:
+            sign = self.polarity.get(key) or (known[key].polarity if key in known else 0)
+            if sign and key != "quality":
+                signs.add(sign)
+        return signs.pop() if len(signs) == 1 else 0
+
+    def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
+        """Return the passages that BM25 ranks highest for weighted keys, best first, with their scores."""
+        scored = []
+        for number, counted in enumerate(self.keys):
+            score = 0.0
+            for key, weight in wanted.items():
+                count = counted.get(key, 0)
+                if count:
+                    length = 0.25 + 0.75 * self.lengths[number] / self.mean_length
+                    score += weight * self.weight(key) * count * 2.2 / (count + 1.2 * length)
+            if score:
+                scored.append((score, number))
+        scored.sort(key=lambda pair: (-pair[0], pair[1]))
+        return scored[:limit]
+
+
+def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
+    if figure.unit:
+        return figure
+    factor = scale * (unit.factor if unit else 1.0)
+    base = unit.base if unit else "?"
+    return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)

@@ -1,0 +1,62 @@
+"""What a paper's tables say of a difference between two of its rows."""
+
+from __future__ import annotations
+
+from sillok.digest.check.figures import Figure
+from sillok.digest.check.paper import Paper
+from sillok.digest.check.statements import Statement
+
+
+def table_sign(claim: Statement, index: int, paper: Paper) -> int:
+    """Return +1 where the subject's value is above the object's in the column whose difference is the figure.
+
+    -1 where it is below, 0 where no table has both rows and such a difference. The object is what the sentence
+    compares with, the subject its other names, or the paper's own where it has none.
+    """
+    figure = claim.figures[index]
+    names = {term.key for term in claim.terms if term.kind == "name"}
+    others = claim.objects
+    signs = set()
+    for mine, theirs in _rows(names, others, paper):
+        for head, one in mine:
+            for head_, two in theirs:
+                told = head & claim.keys or not claim.keys & paper.heads
+                if head == head_ and told and differs(figure, one, two):
+                    signs.add(1 if one.value > two.value else -1)
+    return signs.pop() if len(signs) == 1 else 0
+
+
+_Cells = list[tuple[set[str], Figure]]
+
+
+def _rows(names: set[str], others: set[str], paper: Paper) -> list[tuple[_Cells, _Cells]]:
+    """Pairs of rows of one table: a row of the subject and one of the object."""
+    pairs = []
+    for number, label, cells in paper.rows:
+        if not label & others:
+            continue
+        for number_, label_, cells_ in paper.rows:
+            if number_ != number or label_ & others:
+                continue
+            subjects = (names - others) & label_
+            if subjects or (label_ & paper.own and not _other_rows(names - others, number, paper)):
+                pairs.append((cells_, cells))
+    return pairs
+
+
+def _other_rows(names: set[str], number: int, paper: Paper) -> bool:
+    return any(label & names for number_, label, _ in paper.rows if number_ == number)
+
+
+def differs(figure: Figure, one: Figure, two: Figure) -> bool:
+    """Tell whether a figure is the difference, the ratio or the relative change of two others, as printed."""
+    low, high = sorted((one.value, two.value))
+    if low <= 0 or low == high:
+        return False
+    half = 0.5 * figure.step * 1.02
+    if figure.unit == "x":
+        return abs(high / low - figure.value) <= half
+    relative = (100 * (high - low) / low, 100 * (high - low) / high)
+    if figure.unit == "%":
+        return any(abs(change - figure.value) <= half for change in relative)
+    return abs(high - low - figure.value) <= half

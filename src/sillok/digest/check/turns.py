@@ -1,0 +1,151 @@
+"""Comparisons of a summary: their direction and sides against the paper's and against the sentence's own figures."""
+
+from __future__ import annotations
+
+import re
+
+from sillok.digest.check.comparisons import Direction, opposed
+from sillok.digest.check.figures import Figure, matches
+from sillok.digest.check.judgement import Judgement
+from sillok.digest.check.matching import Match
+from sillok.digest.check.paper import Paper
+from sillok.digest.check.statements import Statement
+from sillok.digest.check.tables import table_sign
+
+
+def check_direction(
+    claim: Statement, index: int, fitting: list[Match], paper: Paper, result: Judgement
+) -> None:
+    """Compare the direction of a figure ("38 % faster") with that of its matches."""
+    turn = claim.turn[index]
+    if turn is None:
+        return
+    floor = 0.6 * fitting[0].score
+    verdicts = []
+    partner = _partner(claim, index)
+    reach = 45 if claim.figures[index].unit in ("x", "%", "pp", "point") or partner is not None else 25
+    if partner is not None and turn.size:
+        return  # the two figures themselves tell, see check_pairs
+    for match in fitting:
+        other = match.statement.turn[match.index]
+        if match.score < floor or other is None:
+            continue
+        if _gap(claim, index, turn) > reach or _gap(match.statement, match.index, other) > reach:
+            continue  # the word goes with something else
+        if partner is not None and not any(matches(partner, f) for f in match.statement.figures):
+            continue
+        against = opposed(turn, other, _polarity(claim, index, match, paper))
+        if against is not None:
+            verdicts.append((against != _swapped(claim, match.statement), match))
+    if not verdicts:
+        sign = table_sign(claim, index, paper)
+        size = turn.size or turn.good * (paper.polarity_of(claim.keys) or 1)
+        if sign and size and sign != size:
+            result.fail(
+                "contradicted", f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite"
+            )
+        return
+    if all(against for against, _ in verdicts):
+        match = verdicts[0][1]
+        result.cite(match.statement.passage)
+        word = claim.text[turn.start : turn.end]
+        other = match.statement.turn[match.index]
+        there = match.statement.text[other.start : other.end] if other else ""
+        result.fail("contradicted", f"{word}: the paper says {there!r}")
+
+
+def _gap(one: Statement, index: int, turn: Direction) -> int:
+    """Characters between a figure and a word of comparison."""
+    return max(turn.start - one.figures[index].end, one.figures[index].start - turn.end)
+
+
+def _polarity(claim: Statement, index: int, match: Match, paper: Paper) -> int:
+    """Whether more of what a figure measures is better; by its unit where no metric is named."""
+    one = match.statement
+    sign = paper.polarity_of(one.bound[match.index]) or paper.polarity_of(claim.bound[index])
+    if sign:
+        return sign
+    sign = paper.polarity_of(one.bound[match.index] | one.shared | claim.shared)
+    if sign:
+        return sign
+    if {f.unit for f in one.figures} & {"s", "byte", "$", "J"}:
+        return -1
+    return 1 if claim.figures[index].unit in ("point", "pp") else 0
+
+
+def _partner(claim: Statement, index: int) -> Figure | None:
+    """The other figure of a pair that the sentence itself compares, or None."""
+    for number in (index - 1, index):
+        if 0 <= number < len(claim.figures) - 1:
+            one, two = claim.figures[number], claim.figures[number + 1]
+            if one.unit == two.unit and pair_sign(claim, number, claim.text[one.end : two.start]):
+                return two if number == index else one
+    return None
+
+
+def _swapped(claim: Statement, one: Statement) -> bool:
+    """Tell whether a name is what a comparison speaks of in one sentence and what it compares with in the other."""
+    return bool(claim.objects & one.subjects or claim.subjects & one.objects)
+
+
+def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
+    """Check a direction against the sentence's own figures: "falls from 38 to 41" cannot be."""
+    for number in range(len(claim.figures) - 1):
+        one, two = claim.figures[number], claim.figures[number + 1]
+        if one.unit != two.unit or one.word or two.word or one.value == two.value:
+            continue
+        if not one.unit and one.step != two.step:
+            continue  # figures of different kinds: a score and a count
+        between = claim.text[one.end : two.start]
+        turn = claim.turn[number + 1] or claim.turn[number]
+        if turn is None:
+            continue
+        low, high = min(turn.start, one.start), max(turn.start, two.end)
+        if any(low < f.start < high for n, f in enumerate(claim.figures) if n not in (number, number + 1)):
+            continue  # the word belongs to other figures
+        keys = claim.bound[number] | claim.bound[number + 1] | claim.shared
+        size = turn.size or turn.good * paper.polarity_of(keys)
+        sign = pair_sign(claim, number, between)
+        if sign and size and (two.value > one.value) != (size * sign > 0):
+            word = claim.text[turn.start : turn.end]
+            printed = f"{claim.text[one.start : one.end]} and {claim.text[two.start : two.end]}"
+            result.fail("contradicted", f"{word}: {printed} say the opposite")
+
+
+def pair_sign(claim: Statement, number: int, between: str) -> int:
+    """+1 where the second figure is what the first becomes, -1 where the first is compared with it, else 0."""
+    one, two = claim.figures[number], claim.figures[number + 1]
+    before = claim.text[max(0, one.start - 12) : one.start]
+    after = claim.text[two.end : two.end + 8]
+    if re.fullmatch(r"\s*(?:to|→|->)\s*(?:about |around )?", between) and re.search(r"\bfrom\s*$", before):
+        return 1
+    if re.match(r"\s*(?:에서|→)\s*(?:약\s*)?$", between) and re.match(r"\s?(?:으로|로|까지)", after):
+        return 1
+    beaten = r"\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
+    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < 40:
+        return -1
+    if (
+        re.search(r"\b(?:than|above|below|ahead of|behind|versus|against|over)\b", between)
+        and len(between) < 60
+    ):
+        return -1
+    return 0
+
+
+def check_sides(claim: Statement, paper: Paper, result: Judgement) -> None:
+    """Check a comparison without figures against the paper's sentences on the same names."""
+    names = {t.key for t in claim.terms if t.kind == "name"}
+    if not claim.directions or len(names) < 2 or not claim.objects & names:
+        return
+    turn = claim.directions[0]
+    verdicts = []
+    for number in set().union(*(paper.by_key.get(k, set()) for k in claim.objects & names)):
+        one = paper.statements[number]
+        if one.cell or not one.directions or len(names & one.keys) < 2:
+            continue
+        against = opposed(turn, one.directions[0], paper.polarity_of(claim.keys | one.keys))
+        if against is not None:
+            verdicts.append((against != _swapped(claim, one), one))
+    if verdicts and all(against for against, _ in verdicts):
+        result.cite(verdicts[0][1].passage)
+        result.fail("contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite")

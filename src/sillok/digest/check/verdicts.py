@@ -1,0 +1,183 @@
+"""Verdicts on one sentence of a summary: its figures, names, comparisons and words against the paper."""
+
+from __future__ import annotations
+
+import itertools
+
+from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.judgement import Judgement
+from sillok.digest.check.matching import COMMON, Match, candidates
+from sillok.digest.check.paper import Paper
+from sillok.digest.check.statements import Statement
+from sillok.digest.check.tables import differs, table_sign
+from sillok.digest.check.turns import check_direction, check_pairs, check_sides, pair_sign
+
+#: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
+SAME_CONTEXT = 0.22
+#: The same for a figure of three digits or more, which hardly stands in a paper by chance.
+SAME_CONTEXT_LONG = 0.1
+#: Another value in a context that is better by this factor and margin contradicts.
+BETTER, MARGIN = 1.3, 0.12
+#: Part of the weight of a sentence without figures that its best passages must cover.
+COVERED_ONE, COVERED_THREE = 0.42, 0.62
+#: The reason of a sentence that shares too few words with the paper; only this one a model may overrule.
+UNCOVERED = "no passage of the paper covers this sentence"
+
+
+def judge(claim: Statement, paper: Paper) -> Judgement:
+    """Check one sentence of a summary."""
+    result = Judgement()
+    _names(claim, paper, result)
+    for index in range(len(claim.figures)):
+        _figure(claim, index, paper, result)
+    check_pairs(claim, paper, result)
+    if not claim.figures:
+        check_sides(claim, paper, result)
+        _covered(claim, paper, result)
+    return result
+
+
+def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
+    seen = set()
+    for term in claim.terms:
+        if term.kind != "name" or term.key in seen:
+            continue
+        seen.add(term.key)
+        result.checked += 1
+        if not paper.has_name(term.key):
+            result.fail("not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
+
+
+def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> None:
+    figure = claim.figures[index]
+    printed = claim.text[figure.start : figure.end]
+    result.checked += 1
+    same, unit_only, others = candidates(claim, index, paper)
+    floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
+    fitting = [m for m in same if not m.conflicts and m.score >= floor]
+    there = {id(m.statement) for m in same}
+    rest = [f for n, f in enumerate(claim.figures) if n != index]
+    rival = next(
+        (
+            m
+            for m in others
+            if not m.conflicts
+            and id(m.statement) not in there
+            and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
+            and (figure.unit or m.figure.unit or 1 / 30 < m.figure.value / (figure.value or 1) < 30)
+        ),
+        None,
+    )
+    if not fitting and _derived(claim, index, paper):
+        result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
+        return
+    if not fitting:
+        _unfound(figure, printed, same, unit_only, rival, result)
+        return
+    best = fitting[0]
+    if _outdone(figure, best, rival, unit_only):
+        assert rival is not None
+        result.cite(rival.statement.passage)
+        result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
+        return
+    wrong_unit = next(
+        (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
+    )
+    if wrong_unit is not None and best.figure.unit != figure.unit:
+        result.cite(wrong_unit.statement.passage)
+        result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        return
+    result.cite(best.statement.passage)
+    check_direction(claim, index, fitting, paper, result)
+
+
+def _derived(claim: Statement, index: int, paper: Paper) -> bool:
+    """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
+    figure = claim.figures[index]
+    if (
+        figure.unit not in ("x", "%", "point", "pp", "dB")
+        or figure.word
+        or (figure.digits < 2 and figure.step >= 1)
+    ):
+        return False
+    for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
+        sign = pair_sign(claim, number, claim.text[one.end : two.start])
+        told = sign == 1 or (sign and figure.unit != "%")  # a relative change only of "from A to B"
+        if told and figure not in (one, two) and differs(figure, one, two):
+            return True
+    return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
+
+
+def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[Match]) -> bool:
+    """Tell whether another value stands in a clearly better context."""
+    if rival is None or rival.statement is best.statement:
+        return False
+    if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
+        return False
+    if figure.unit == "" and figure.step >= 1 and figure.value < 1000:
+        return rival.score > max(0.6, 1.6 * best.score + 0.2)  # counts of many things stand side by side
+    if rival.statement.passage == best.statement.passage and not rival.statement.cell:
+        return rival.score > 1.6 * best.score + 0.2  # sentences of one paragraph share their context
+    return rival.score > BETTER * best.score + MARGIN
+
+
+def _unfound(
+    figure: Figure,
+    printed: str,
+    same: list[Match],
+    unit_only: list[Match],
+    rival: Match | None,
+    result: Judgement,
+) -> None:
+    """Say what is wrong with a figure that no context of the paper bears out."""
+    wrong_unit = next((m for m in unit_only if not m.conflicts and m.score >= SAME_CONTEXT), None)
+    if wrong_unit is not None:
+        result.cite(wrong_unit.statement.passage)
+        result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        return
+    if same and same[0].conflicts:
+        result.cite(same[0].statement.passage)
+        there = f"; the paper says {_text(rival)}" if rival is not None and rival.score > 0.5 else ""
+        result.fail("contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}")
+        return
+    if rival is not None and rival.score > 0.5:
+        result.cite(rival.statement.passage)
+        result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
+        return
+    small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
+    if small and (rival is None or rival.score < 0.35):
+        result.reasons.append(f"{printed}: a small count that the paper does not state")
+        return
+    result.fail(
+        "not found",
+        f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
+    )
+
+
+def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
+    """Check a sentence without figures by how much of it the best passages cover."""
+    wanted: dict[str, float] = {}
+    for term in claim.terms:
+        weight = {"name": 1.5, "concept": 1.0, "word": 0.7}[term.kind] * min(paper.weight(term.key), 2.5)
+        wanted[term.key] = max(wanted.get(term.key, 0.0), weight)
+    telling = [key for key in wanted if key not in COMMON]
+    found = paper.search(dict.fromkeys(wanted, 1.0), 3)
+    for _, number in found[:2]:
+        result.cite(number)
+    if len(telling) < 2:
+        result.empty = result.verdict == "supported"
+        return
+    result.checked += 1
+    total = sum(wanted.values())
+    covers = [sum(w for k, w in wanted.items() if k in paper.keys[number]) / total for _, number in found]
+    union = set().union(*(paper.keys[number] for _, number in found)) if found else set()
+    three = sum(w for k, w in wanted.items() if k in union) / total
+    if max(covers, default=0.0) < COVERED_ONE and three < COVERED_THREE:
+        result.fail("not found", UNCOVERED)
+
+
+def _text(match: Match) -> str:
+    one = match.statement
+    if one.cell:
+        return " ".join(one.text.split()).replace(" | ", ": ")
+    return one.text[match.figure.start : match.figure.end]

@@ -1,0 +1,83 @@
+"""The planted set: invented papers, true summaries of them, and errors planted into the summaries."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+from sillok.digest.text import PaperText
+from sillok.digest.texts import read_text_of
+
+FOLDER = Path(__file__).parent / "planted"
+IDS = tuple(sorted(path.stem for path in FOLDER.glob("*.md")))
+_HELD_OUT = ("2901.00004", "2901.00006", "2901.00010", "2901.00012", "2901.00013", "2901.00014")
+#: Rules and thresholds were tuned on the sentences of the development half only; see docs/checking.md.
+HALVES = {
+    "development": tuple(id for id in IDS if id not in _HELD_OUT),
+    "held-out": tuple(id for id in IDS if id in _HELD_OUT),
+}
+KINDS = ("digit", "unit", "baseline", "sign", "paper", "dataset", "model", "metric", "magnitude", "count")
+_SLOT = re.compile(r"\{([^{}|]*)((?:\|[^{}|]*)+)\}")
+
+
+class Sentence(NamedTuple):
+    """A sentence for a paper; `kind` is None for a true one, else the kind of the planted error."""
+
+    id: str
+    language: str
+    text: str
+    kind: str | None
+
+
+@cache
+def paper(id: str) -> PaperText:
+    """Return a paper of the set."""
+    return read_text_of(FOLDER / f"{id}.md", id=id)
+
+
+def _lines(id: str) -> Iterator[tuple[str, str]]:
+    for line in (FOLDER / f"{id}.txt").read_text(encoding="utf-8").splitlines():
+        language, _, text = line.partition("| ")
+        yield language, text
+
+
+def _true(text: str) -> str:
+    return _SLOT.sub(lambda match: match[1], text)
+
+
+def true(ids: tuple[str, ...]) -> list[Sentence]:
+    """Return the true sentences of these papers."""
+    return [Sentence(id, language, _true(text), None) for id in ids for language, text in _lines(id)]
+
+
+def planted(ids: tuple[str, ...], seed: int = 0) -> list[Sentence]:
+    """Return sentences with one error each: every slot's alternatives, changed digits, another paper's text."""
+    draw = random.Random(seed)
+    found: list[Sentence] = []
+    for number, id in enumerate(ids):
+        for language, text in _lines(id):
+            slots = list(_SLOT.finditer(text))
+            for slot in slots:
+                for alternative in slot[2].split("|")[1:]:
+                    kind, _, wrong = alternative.partition(":")
+                    assert kind in KINDS, alternative
+                    wrong = wrong or _digits(slot[1], draw)
+                    spoilt = text[: slot.start()] + wrong + text[slot.end() :]
+                    found.append(Sentence(id, language, _true(spoilt), kind))
+        other = ids[(number + 1) % len(ids)]
+        found += [Sentence(id, language, _true(text), "paper") for language, text in _lines(other)]
+    return found
+
+
+def _digits(text: str, draw: random.Random) -> str:
+    """Change one digit of the first figure: never its first one to nought, and seldom the last one only."""
+    match = re.search(r"[0-9][0-9,.]*[0-9]|[0-9]", text)
+    assert match is not None, text
+    places = [i for i in range(match.start(), match.end()) if text[i].isdigit()]
+    place = draw.choice(places[:2])
+    choices = [d for d in "0123456789" if d != text[place] and not (d == "0" and place == places[0])]
+    return text[:place] + draw.choice(choices) + text[place + 1 :]
