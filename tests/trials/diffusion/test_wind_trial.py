@@ -94,16 +94,14 @@ GOOD = {
     "accuracy_jpeg75": 1.0,
     "accuracy_noise02": 1.0,
     "accuracy_rings": 0.8,
-    "images": 24.0,
-    "unmarked": 80.0,
     "false": 0.0,
 }
 EXHAUSTIVE = GOOD | {"comparisons": 10_000.0, "accuracy_rings": 0.0}
 
 
-def table(wind: dict[str, float]) -> Paired:
+def table(wind: dict[str, float], scale: str = "full") -> Paired:
     rows = {"exhaustive": EXHAUSTIVE, "wind": GOOD | wind}
-    return Paired(tuple(rows), {arm: dict.fromkeys(range(5), row) for arm, row in rows.items()}, "here")
+    return Paired(tuple(rows), {arm: dict.fromkeys(range(5), row) for arm, row in rows.items()}, scale)
 
 
 @pytest.mark.parametrize(
@@ -113,19 +111,24 @@ def table(wind: dict[str, float]) -> Paired:
         ({"accuracy_rings": 0.9}, Truth.YES),
         ({"accuracy_rings": 0.91}, Truth.NO),
         ({"comparisons": 1001.0}, Truth.NO),
-        ({"accuracy_clean": 20 / 24}, Truth.NO),
-        ({"accuracy_jpeg75": 20 / 24}, Truth.NO),
-        ({"accuracy_noise02": 20 / 24}, Truth.NO),
-        ({"accuracy_clean": 23 / 24}, Truth.UNKNOWN),  # 115 of 120
-        ({"images": 8.0}, Truth.UNKNOWN),  # 40 of 40
+        ({"accuracy_clean": 480 / 512}, Truth.NO),
+        ({"accuracy_jpeg75": 480 / 512}, Truth.NO),
+        ({"accuracy_noise02": 480 / 512}, Truth.NO),
+        ({"accuracy_clean": 487 / 512}, Truth.UNKNOWN),  # 2,435 of 2,560
         ({"false": 0.05}, Truth.NO),
-        ({"unmarked": 24.0}, Truth.UNKNOWN),  # 0 of 120 do not show 1 %
         (EXHAUSTIVE, Truth.NO),  # the baseline itself
     ],
 )
 def test_the_rule(wind: dict[str, float], expected: Truth) -> None:
     assert identification.rule is not None
     assert identification.rule(table(wind)) is expected
+
+
+def test_a_few_images_show_no_small_rate() -> None:
+    assert identification.rule is not None
+    assert identification.rule(table({}, "here")) is Truth.UNKNOWN  # no false key among 120 is at most 3 %
+    assert identification.rule(table({"accuracy_clean": 23 / 24}, "here")) is Truth.UNKNOWN  # 115 of 120
+    assert identification.rule(table({"accuracy_clean": 20 / 24}, "here")) is Truth.NO
 
 
 def test_a_run_measures_what_it_declares_and_the_fault_costs_comparisons() -> None:

@@ -24,6 +24,9 @@ from sillok.trials.diffusion.loop import denoise, network_of
 from sillok.verify import Interval, Measure, Paired, Run, Truth, trial
 
 GUIDANCE = 2.0  # the testbed's default; the detector uses none, and the null class
+# A seed, with a watermark and as many without. The five seeds' 120 cannot show that at most 1 % are given a key: none
+# of 120 is at most 3 %. It takes 381, at scale "full".
+IMAGES = {"smoke": 4, "here": 24, "full": 512}
 GROUPS, RADII = 64, (1, 7)  # six rings fit the plane of 32 x 32 as eleven fit that of 64 x 64
 
 # The strengths of the paper's table. A blur is a length: 8 pixels of 512 are half a pixel of 32.
@@ -122,8 +125,6 @@ MEASURES = {
     "accuracy_undone": Measure(
         "", "higher", text="the rotated image turned back by 75 degrees before inversion"
     ),
-    "images": Measure("", text="with watermark"),
-    "unmarked": Measure("", text="images without watermark: half of them real, half of ordinary noise"),
     "false": Measure("", "lower", text="share of images without watermark that are given a key"),
     "wrong": Measure("", "lower", text="share of watermarked images that are given another's key"),
     "correlation": Measure("", "higher", text="of the clean image's inverted noise with the true one"),
@@ -140,13 +141,11 @@ MEASURES = {
     measures=MEASURES,
     minutes={"smoke": 0.5, "here": 6, "full": 30},
     needs=("diffusion",),
-    version=2,  # shares are judged by Wilson's interval of all seeds' images, and 400 of them are unmarked
     fault="the group's pattern is not written: stage 1 has nothing to find",
 )
 def identification(run: Run) -> dict[str, float]:
     """Identification of watermarked images among 10,000 keys after seven distortions, and what it costs."""
-    count = run.pick(smoke=4, here=24, full=512)
-    unmarked = run.pick(smoke=4, here=80, full=512)  # five times 80 can show 1 %: 0 of 400 is at most 0.95 %
+    count = run.pick(**IMAGES)
     steps = run.pick(smoke=4, here=50)
     keys = run.pick(smoke=640, here=10_000)
     bed = load("ddpm", "s")
@@ -176,8 +175,7 @@ def identification(run: Run) -> dict[str, float]:
     back = maker.invert(distort(turned, "rotate", seed=0, strength=-75.0))
     scores["accuracy_undone"] = share(wind.identify_all(back), chosen)
     scores["accuracy_grid"] = share(wind.identify_all(inverted["rotate75"], angles=ANGLES), chosen)
-    scores["false"] = _unmarked(run, maker, wind, unmarked)
-    scores |= {"images": float(count), "unmarked": float(unmarked)}
+    scores["false"] = _unmarked(run, maker, wind, count)
     scores["seconds"] = _seconds(wind, inverted["clean"][:1])
     return scores
 
@@ -231,20 +229,20 @@ def _seconds(wind: WIND, z: Tensor) -> float:
 @identification.upheld_if
 def _(paired: Paired) -> Truth:
     # Fewer comparisons are the gain, and the full search that follows a miss counts against it.
-    def rate(metric: str, of: str) -> Interval:
-        cases = paired.values(of, "wind")
-        return paired.pooled(paired.values(metric, "wind") * cases, cases, f"{metric}, wind")
+    def rate(metric: str) -> Interval:
+        shares, cases = paired.values(metric, "wind"), IMAGES[paired.scale]
+        return paired.pooled(shares * cases, [cases] * len(shares), f"{metric}, wind")
 
     return (
         paired.ratio("comparisons", "wind").at_most(0.1)
-        & rate("accuracy_clean", "images").at_least(0.95)
-        & rate("accuracy_jpeg75", "images").at_least(0.95)
-        & rate("accuracy_noise02", "images").at_least(0.95)
+        & rate("accuracy_clean").at_least(0.95)
+        & rate("accuracy_jpeg75").at_least(0.95)
+        & rate("accuracy_noise02").at_least(0.95)
         & paired.over_seeds(
             paired.values("accuracy", "wind") - paired.values("accuracy_rings", "wind"),
             "accuracy, wind - rings",
         ).at_least(0.0)
-        & rate("false", "unmarked").at_most(0.01)
+        & rate("false").at_most(0.01)
     )
 
 
