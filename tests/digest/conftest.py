@@ -1,8 +1,15 @@
-"""A digest in the archive's form, with invented papers, and where the real digests lie."""
+"""A digest in the archive's form and a summary as it comes from summarising, both of invented papers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
+
+from sillok.digest.model import Media
+from sillok.digest.summarise import Checked, Summary
+from sillok.digest.text import Listing
 
 DIGEST = """\
 ## Daily Papers (2024-12-04)
@@ -36,3 +43,29 @@ Authors: Kurt Gödel
 @pytest.fixture
 def text() -> str:
     return DIGEST
+
+
+def make_summary(
+    id: str = "2412.00001", votes: int | None = 3, title: str = "Arbor", **changes: Any
+) -> Summary:
+    picture = Media("image", (f"https://cdn.example.org/{id}.png",))
+    listing = Listing(id, title, 1, ("Ada Lovelace", "Emmy Noether"), votes, picture=picture)
+    sections = (
+        ("What's New", f"{id}: 나무를 **심는** 새로운 방법입니다. [⚠ 논문에서 확인되지 않음]"),
+        ("Technical Details", "1. 뿌리를 뽑습니다.\n2. 잎을 정렬합니다."),
+        ("Performance Highlights", "Shrub보다 2.1배 빠릅니다."),
+    )
+    finding = Checked(
+        "What's New",
+        f"{id}: 나무를 심는 새로운 방법입니다.",
+        "not found",
+        ({"kind": "paragraph", "section": "1 <b>Intro", "text": "Trees & <script>x</script>", "page": None},),
+        ("Foo: no such name in the paper",),
+    )
+    values = {"sections": sections, "model": "openai/gpt-4o", "findings": (finding,)} | changes
+    return Summary(listing, "ko", **values)
+
+
+@pytest.fixture
+def summary() -> Callable[..., Summary]:
+    return make_summary
