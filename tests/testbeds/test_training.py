@@ -165,7 +165,6 @@ def test_train_goes_on_after_a_stop_and_cleans_up(tmp_path, monkeypatch):
         ("digits", "s"),
         ("clips", "s"),
         ("corpus", "xs"),
-        ("ddpm-digits", "s"),
     ],
 )
 def test_a_retraining_begins_as_the_shipped_one_did(monkeypatch, name, size):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sillok.digest import Digest, Entry, Section, read_text, write
@@ -100,6 +100,7 @@ PIECES = st.sampled_from(
 
 @settings(max_examples=600, deadline=None)
 @given(st.lists(PIECES, max_size=10).map("".join) | st.text(max_size=80))
+@example("````a<b`")  # a run of four backticks opens no code that one would close
 def test_any_answer_is_one_section_of_one_entry(text: str) -> None:
     """What a model writes can neither begin an entry, nor end its own, nor change what stands around it."""
     clean = clean_section(text)

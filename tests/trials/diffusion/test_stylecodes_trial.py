@@ -11,6 +11,7 @@ import torch
 from sillok import testbeds
 from sillok.testbeds.shapes.scenes import sample_scenes
 from sillok.trials.diffusion.stylecodes import (
+    GUIDANCE,
     HELD,
     NAMES,
     TRAINED,
@@ -155,7 +156,9 @@ def test_untrained_a_style_changes_nothing_and_then_it_does(bed) -> None:
     latent = torch.randn(2, 20, generator=torch.Generator().manual_seed(0))
     plain = styler.draw(labels, noise, 2, None)
     torch.testing.assert_close(styler.draw(labels, noise, 2, latent), plain, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(plain, bed.sample(labels, steps=2, seed=5), atol=1e-2, rtol=1e-2)
+    torch.testing.assert_close(
+        plain, bed.sample(labels, guidance=GUIDANCE, steps=2, seed=5), atol=1e-2, rtol=1e-2
+    )
     with torch.no_grad():
         styler.control.mix[0].weight += 0.1 * torch.randn(
             128, 128, generator=torch.Generator().manual_seed(1)
