@@ -137,11 +137,9 @@ def listings_of_file(path: Path) -> tuple[Date | None, list[Listing]]:
 
 def cache_folder(given: Path | None) -> Path:
     """Return the folder of the model's answers."""
-    if given is not None:
-        return given / "answers"
-    import platformdirs
+    from sillok.digest.fetch.cache import cache_root
 
-    return Path(platformdirs.user_cache_dir("sillok", appauthor=False)) / "answers"
+    return cache_root(given) / "answers"
 
 
 def prices_of(given: str | None) -> Prices | None:
@@ -187,6 +185,7 @@ def summarised(
     """Summarise the papers of a day or of a file with the options of a command."""
     from sillok.digest import fetch, texts
     from sillok.digest import summarise as room
+    from sillok.digest.model import by_votes
 
     # Inspect's log of each retry belongs to its own tools; here one line a paper says what went wrong.
     os.environ.setdefault("INSPECT_LOG_LEVEL", "error")
@@ -201,7 +200,7 @@ def summarised(
             listings = fetch.fetch_day(day, client=client)
         else:
             day, listings = listings_of_file(Path(source))
-        listings.sort(key=lambda one: -1 if one.votes is None else one.votes, reverse=True)
+        listings.sort(key=by_votes, reverse=True)
         known = {listing.id: listing for listing in listings}
 
         def text(id: str, version: int | None) -> PaperText:

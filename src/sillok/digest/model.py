@@ -39,6 +39,11 @@ def arxiv_url(id: str, version: int | None = None) -> str:
     return f"https://arxiv.org/abs/{id}" + (f"v{version}" if version is not None else "")
 
 
+def by_votes(paper: Any) -> int:
+    """The key that sorts papers (anything with `votes`) by their votes; one without stands below one with 0."""
+    return -1 if paper.votes is None else int(paper.votes)
+
+
 class DigestError(ValueError):
     """A file that cannot be read as a digest at all; the message is one line that names the file."""
 

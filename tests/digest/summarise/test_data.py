@@ -102,6 +102,8 @@ PIECES = st.sampled_from(
 @settings(max_examples=600, deadline=None)
 @given(st.lists(PIECES, max_size=10).map("".join) | st.text(max_size=80))
 @example("x````a<b>`")  # a run of four backticks opens no code that one would close
+@example("\\\\<script>x</script>")  # the second backslash is what the first one escapes
+@example("\\`<b>`")  # an escaped backtick opens no code
 def test_any_answer_is_one_section_of_one_entry(text: str) -> None:
     """What a model writes can neither begin an entry, nor end its own, nor change what stands around it."""
     clean = clean_section(text)

@@ -42,7 +42,7 @@ _FIGURE = re.compile(
     rf"(?<![\w.@])(?P<sign>[-−–+](?=[0-9.]))?(?P<dollar>\$)?(?P<number>{_NUMBER})"
     r"(?P<power>[eE][-+−]?[0-9]{1,3}|\s?[×x]\s?10\s?\^?\s?\{?(?P<exponent>[-−]?[0-9]{1,3})\}?)?"
     r"(?P<scale>\s?(?:trillion|billion|million|thousand|hundred)s?\b|\s?[KMBTk](?![A-Za-z가-힣0-9/])"
-    r"|\s?[KMBTk](?=[가-힣])|\s?(?:천만|백만|십만|만|억|조|천)(?![가-힣]{0,0}\w{0,0}점))?",
+    r"|\s?[KMBTk](?=[가-힣])|\s?(?:천만|백만|십만|만|억|조|천)(?!점))?",
 )
 _SCALES = {
     "hundred": 1e2,

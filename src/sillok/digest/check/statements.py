@@ -13,7 +13,7 @@ from sillok.digest.check.terms import Term, lexicon, terms
 
 _ENGLISH = re.compile(
     r"[;:]|,(?![0-9])|\b(?:and|but|while|whereas|although|though|against|versus|vs\.?|compared (?:with|to)"
-    r"|instead of|rather than|as opposed to|followed by|ahead of)\b|[()](?=)"
+    r"|instead of|rather than|as opposed to|followed by|ahead of)\b|[()]"
 )
 _KOREAN = re.compile(
     r"[;:]|,(?![0-9])|(?<=[가-힣][고며])\s|(?<=지만)\s|(?<=는데)\s|(?<=반면)\s|(?<=달성해)\s|(?<=기록해)\s|(?<=으나)\s|[()]"
@@ -193,9 +193,7 @@ def _nearest(one: Statement, groups: list[list[int]], term: Term) -> int:
     ends = [one.figures[g[-1]].end for g in groups]
     after = [n for n, start in enumerate(starts) if start >= term.end]
     before = [n for n, end in enumerate(ends) if end <= term.start]
-    if one.korean:
-        return after[0] if after else before[-1]
-    if not after or not before:
+    if one.korean or not after or not before:
         return after[0] if after else before[-1]
     linked = re.fullmatch(
         r"\s*\S{0,12}\s*(?:for|of|with|by|in|on|at)\s+(?:the\s+)?", one.text[ends[before[-1]] : term.start]

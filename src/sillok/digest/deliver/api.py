@@ -156,4 +156,5 @@ def _server(targets: Targets) -> mail.Server:
     user, password = targets.get("SMTP_USER"), targets.get("SMTP_PASSWORD")
     if user and not password:
         raise DeliveryError("SMTP_USER is set, and SMTP_PASSWORD is not")
+    # `Server` itself says which securities there are
     return mail.Server(host, int(port), security, user, password)  # type: ignore[arg-type]

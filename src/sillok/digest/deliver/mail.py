@@ -167,7 +167,7 @@ def _parsed(address: str) -> Address:
         raise ValueError(f"address: {address!r} is no e-mail address such as 'papers@example.org'")
     try:
         return Address(addr_spec=match[1])
-    except Exception:
+    except Exception:  # the parser of the standard library raises IndexError and others for odd addresses
         raise ValueError(f"address: {address!r} is no e-mail address such as 'papers@example.org'") from None
 
 

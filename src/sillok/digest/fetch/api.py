@@ -12,8 +12,9 @@ from datetime import date as Date
 from pathlib import Path
 
 from sillok.digest.fetch import arxiv, full, hub
-from sillok.digest.fetch.cache import file_name, write_whole
+from sillok.digest.fetch.cache import file_name
 from sillok.digest.fetch.http import Client, FetchError, NoNetwork
+from sillok.digest.files import write_whole
 from sillok.digest.model import ARXIV_ID, arxiv_id
 from sillok.digest.text import Listing, PaperText
 
@@ -56,9 +57,11 @@ def parse_id(text: str) -> tuple[str, int | None]:
     match = re.fullmatch(
         rf"(?:arxiv:\s*)?({ARXIV_ID.pattern})(?:v([0-9]{{1,4}}))?", text.strip(), re.IGNORECASE
     )
-    if found is None and match is None:
+    if found is not None:
+        return found
+    if match is None:
         raise ValueError(f"ids: {text!r} is no arXiv identifier such as '2411.19870' or '2411.19870v2'")
-    return found or (match[1], int(match[2]) if match[2] else None)  # type: ignore[index]
+    return match[1], int(match[2]) if match[2] else None
 
 
 def parse_day(value: Date | str) -> Date:

@@ -6,10 +6,11 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from sillok.digest.files import write_whole
 
 _LEFT_BEHIND = 86_400  # seconds after which a file that a killed process was writing is removed
 
@@ -25,19 +26,24 @@ class Kept:
     last_modified: str = ""
 
 
+def cache_root(given: str | os.PathLike[str] | None = None) -> Path:
+    """The folder given, else the environment's `SILLOK_CACHE`, else the user's cache folder of the platform."""
+    chosen = os.fspath(given) if given is not None else os.environ.get("SILLOK_CACHE")
+    if not chosen:
+        import platformdirs
+
+        chosen = platformdirs.user_cache_dir("sillok", appauthor=False)
+    return Path(chosen)
+
+
 class Cache:
     """Files below one folder; each is written whole or not at all, so that a kill leaves nothing half.
 
-    The folder is `root`, else the environment's `SILLOK_CACHE`, else the user's cache folder of the platform.
+    The folder is `cache_root(root)`.
     """
 
     def __init__(self, root: str | os.PathLike[str] | None = None) -> None:
-        chosen = os.fspath(root) if root is not None else os.environ.get("SILLOK_CACHE")
-        if not chosen:
-            import platformdirs
-
-            chosen = platformdirs.user_cache_dir("sillok", appauthor=False)
-        self.root = Path(chosen)
+        self.root = cache_root(root)
         self._partial = self.root / "partial"
         self._partial.mkdir(parents=True, exist_ok=True)
         for file in self._partial.iterdir():
@@ -84,16 +90,3 @@ class Cache:
 def file_name(id: str, version: int | None) -> str:
     """A paper's name as a file: "2411.19870v2"; "/" of old identifiers is "_"."""
     return id.replace("/", "_") + (f"v{version}" if version is not None else "")
-
-
-def write_whole(path: Path, data: bytes, partial: Path | None = None) -> None:
-    """Write a file so that it is there whole or not at all."""
-    handle, name = tempfile.mkstemp(dir=partial or path.parent, prefix=".", suffix=".partial")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sillok.digest.files import write_if_changed
 from sillok.digest.marks import NOTE
-from sillok.digest.model import Digest, DigestError, Entry
+from sillok.digest.model import Digest, DigestError, Entry, by_votes
 from sillok.digest.reader import read, read_text
 from sillok.digest.summarise.summary import Summary, dump, load
 from sillok.digest.text import Listing
@@ -133,7 +133,7 @@ def _merge(
         kept = entry if votes == entry.votes else replace(entry, votes=votes)
         merged.append((kept, replace(here, listing=replace(here.listing, votes=votes))))
     merged += [(summary.entry(), summary) for summary in fresh.values()]
-    merged.sort(key=lambda pair: -1 if pair[0].votes is None else pair[0].votes, reverse=True)
+    merged.sort(key=lambda pair: by_votes(pair[0]), reverse=True)
     return merged, remarks
 
 

@@ -12,7 +12,7 @@ from os.path import relpath
 from pathlib import Path
 
 from sillok.digest.files import write_if_changed
-from sillok.digest.model import Digest, Entry, Section
+from sillok.digest.model import Digest, Entry, Section, by_votes
 from sillok.digest.publish.day import Written, day_path, load_day
 from sillok.digest.publish.page import render
 from sillok.digest.summarise.summary import SECTIONS, Summary
@@ -76,7 +76,7 @@ def _write(period: _Period, root: Path, top: int) -> Written:
             id = summary.listing.id
             listed.setdefault(id, []).append(day)
             papers[id] = _joined(papers[id], summary) if id in papers else summary
-    order = sorted(papers.values(), key=lambda one: (-_votes(one), one.listing.id))
+    order = sorted(papers.values(), key=lambda one: (-by_votes(one.listing), one.listing.id))
     shown = [_short(one, index < top) for index, one in enumerate(order)]
     links = {day: relpath(day_path(root, day), period.stem.parent) for day in days}
     html = {day: link.removesuffix(".md") + ".html" for day, link in links.items()}
@@ -135,10 +135,6 @@ def _short(summary: Summary, with_text: bool) -> Summary:
     names = {name for name, _ in new}
     findings = tuple(one for one in summary.findings if one.section in names)
     return replace(summary, sections=new, findings=findings)
-
-
-def _votes(summary: Summary) -> int:
-    return -1 if summary.listing.votes is None else summary.listing.votes
 
 
 def _joined(one: Summary, other: Summary) -> Summary:

@@ -10,7 +10,7 @@ from sillok.digest.escape import one_line
 HIDDEN = re.compile(
     "[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ue000-\uf8ff\U000e0000-\U000e0fff]"
 )
-_CODE = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)")
+_CODE = re.compile(r"(?<![`\\])(?:\\\\)*(`+)(?!`)(.+?)(?<!`)\1(?!`)")  # a backtick after "\" opens none
 _LEAD = re.compile(r"^(?:[-*+>#|=~]+[ \t]+|[>#|]+|`{3,}\w*|~{3,}\w*|-{3,})[ \t]*")
 _TERM = re.compile(r"([\uac00-\ud7a3]+)\(([A-Za-z][^()\n]{1,60})\)")
 _LABEL = re.compile(r"^([*_]{1,3})[^*_\n]{1,80}?\s*[:：]?\s*\1\s*[:：]\s*")
@@ -62,5 +62,5 @@ def once(texts: list[str]) -> list[str]:
 
 
 def _escape(text: str) -> str:
-    text = re.sub(r"(?<!\\)<(?=[A-Za-z/!?])", r"\\<", text)
+    text = re.sub(r"(?<!\\)((?:\\\\)*)<(?=[A-Za-z/!?])", r"\1\\<", text)
     return re.sub(r"!\[", r"!\\[", text)

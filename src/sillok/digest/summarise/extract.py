@@ -19,6 +19,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sillok.digest.check.sentences import sentences
 from sillok.digest.summarise.budget import is_appendix
 from sillok.digest.summarise.clean import clean_section
 from sillok.digest.summarise.summary import SECTIONS
@@ -48,10 +49,6 @@ _PLACES = (
 )
 _METHOD = re.compile(r"method|approach|model|architecture|framework|algorithm|design|training", re.I)
 _RESULTS = re.compile(r"experiment|result|evaluation|benchmark|conclusion|discussion|ablation", re.I)
-_ABBREVIATION = re.compile(
-    r"(?:\b(?:e\.g|i\.e|et al|etc|cf|vs|Fig|Figs|Eq|Eqs|Sec|Tab|Ref|Refs|approx|resp|w\.r\.t|Dr|No)|\b[A-Z])\.$"
-)
-_END = re.compile(r"[.!?。](?:[\"”’)\]]*)(?=\s|$)")
 
 
 class _Sentence(NamedTuple):
@@ -61,15 +58,7 @@ class _Sentence(NamedTuple):
 
 def split(text: str) -> list[str]:
     """Return the sentences of a paragraph; abbreviations and decimals end none."""
-    sentences, start = [], 0
-    for match in _END.finditer(text):
-        head, after = text[start : match.end()], text[match.end() :].lstrip()
-        if _ABBREVIATION.search(head.rstrip('"”’)]')) or (after and after[0].islower()):
-            continue
-        if head.strip():
-            sentences.append(head.strip())
-        start = match.end()
-    return [*sentences, rest] if (rest := text[start:].strip()) else sentences
+    return [sentence.text for sentence in sentences(text)]
 
 
 def extract(paper: PaperText) -> tuple[tuple[str, str], ...]:
@@ -77,22 +66,22 @@ def extract(paper: PaperText) -> tuple[tuple[str, str], ...]:
 
     A section for which the paper has no sentence is left out; a paper without any gives an empty tuple.
     """
-    sentences = list(_sentences(paper))
+    pool = list(_sentences(paper))
     taken: set[int] = set()
     texts: dict[str, str] = {}
     for part in (0, 2, 1):  # figures first: sentences with figures often tell how the method works, too
         name, cues, (places, count) = SECTIONS[part], _CUES[part], _PLACES[part]
         scores = {
             index: score
-            for index, sentence in enumerate(sentences)
+            for index, sentence in enumerate(pool)
             if index not in taken and (score := _score(sentence, cues, places)) >= 1.5
         }
         best = sorted(scores, key=lambda index: (-scores[index], index))[:count]
         if not best and part == 0:
-            best = [index for index, one in enumerate(sentences) if 25 <= len(one.text) <= 1000][:count]
-            best = best or list(range(len(sentences)))[:1]
+            best = [index for index, one in enumerate(pool) if 25 <= len(one.text) <= 1000][:count]
+            best = best or list(range(len(pool)))[:1]
         taken.update(best)
-        text = clean_section(" ".join(sentences[index].text for index in sorted(best)))
+        text = clean_section(" ".join(pool[index].text for index in sorted(best)))
         texts[name] = text if len(text) <= 4000 else text[:4000].rsplit(" ", 1)[0] + " …"
     return tuple((name, texts[name]) for name in SECTIONS if texts[name])
 

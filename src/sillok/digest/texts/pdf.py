@@ -120,6 +120,7 @@ def _whole(blocks: list[Block]) -> list[Block]:
     """Join paragraphs that a column's or page's end, or a float between, has cut in two."""
     result: list[Block] = []
     for block in blocks:
+        joined = False
         if block.kind == "paragraph" and re.match(r"[a-z\u00df-\u00ff(]", block.pieces[0]):
             for before in reversed(result[-6:]):
                 if before.kind == "heading":
@@ -127,11 +128,11 @@ def _whole(blocks: list[Block]) -> list[Block]:
                 if before.kind != "paragraph" or abs(before.size - block.size) > 0.3:
                     continue
                 unfinished = not before.pieces[-1].endswith((".", "!", "?", ":"))
-                if unfinished and block.page - before.page <= 1:
+                joined = unfinished and block.page - before.page <= 1
+                if joined:
                     before.pieces += block.pieces
-                    block = None  # type: ignore[assignment]
                 break
-        if block is not None:
+        if not joined:
             result.append(block)
     return result
 

@@ -259,9 +259,9 @@ def lettering(run: Run) -> Timed:
             pairs = [(a == text, b == text) for a, b, text in zip(read, euler, real.numbers, strict=True)]
             found["won"] = float(sum(a and not b for a, b in pairs))
             found["lost"] = float(sum(b and not a for a, b in pairs))
-        run.progress(number + 1, len(STEPS) + 1)
-    read = drawn(run.arm, *args, fault, run.device, STRONG)[0]
-    found["exact_strong"] = spelled(read, real.numbers)[0]
+            strong = drawn(run.arm, *args, fault, run.device, STRONG)[0]
+            found["exact_strong"] = spelled(strong, real.numbers)[0]
+        run.progress(number + 1, len(STEPS))
 
     size = min(count, 32)
     start = torch.randn((size, *bed.shape), generator=run.generator("timed")).to(run.device)
