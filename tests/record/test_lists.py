@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from sillok.record import Record, lists
+from sillok.record import Record
 
 from .conftest import NewUrl
 from .samples import START, a_run, a_verdict
@@ -122,10 +122,14 @@ def test_digests_entries_and_mentions(shelf: Record) -> None:
         shelf.add_digest(date, "a.md", f"text of {date}", entries)
     shelf.add_digest("2024-11-03", "b.md", "another text", [{"paper": None, "title": "later"}])
     rows = shelf.lists.digests()
-    assert [(row.date, row.entries) for row in rows[-1:]] == [("2024-11-02", 3)]
-    assert {row.source for row in rows[:2]} == {"a.md", "b.md"}
-    paged = [row for at in range(3) for row in shelf.lists.digests(limit=1, before=_end(rows, at))]
-    assert paged == rows
+    assert [(row.date, row.source, row.entries) for row in rows] == [
+        ("2024-11-03", "b.md", 1),
+        ("2024-11-02", "a.md", 3),
+    ]
+    assert shelf.lists.digests(before="2024-11-03") == rows[1:]
+    assert [row.entries for row in shelf.lists.undated()] == [3]
+    assert shelf.lists.next_digest("2024-11-02").date == "2024-11-03"  # type: ignore[union-attr]
+    assert shelf.lists.next_digest("2024-11-03") is None
     latest = shelf.lists.digest(date="2024-11-03")
     assert latest is not None and latest.source == "b.md"
     assert shelf.lists.digest(id=rows[-1].id) == rows[-1]
@@ -134,10 +138,6 @@ def test_digests_entries_and_mentions(shelf: Record) -> None:
     assert [(entry.position, entry.title, entry.votes) for entry in held] == [(2, "B", None), (3, "C", 1)]
     mentions = shelf.lists.mentions("2411.10003")
     assert [(m.date, m.votes) for m in mentions] == [("2024-11-03", 4), ("2024-11-02", 4), (None, 4)]
-
-
-def _end(rows: list[lists.DigestRow], at: int) -> tuple[str, str] | None:
-    return (rows[at - 1].date or "", rows[at - 1].id) if at else None
 
 
 def test_runs_come_newest_first_and_page_by_page(record: Record) -> None:
@@ -174,6 +174,7 @@ def test_runs_come_newest_first_and_page_by_page(record: Record) -> None:
         "SELECT machine, verdict, count(*) FROM verdicts WHERE mode = 'trial' AND scale IN ('here', 'full') "
         "GROUP BY machine, verdict",
         "SELECT id FROM digests WHERE date IS NOT NULL ORDER BY date DESC, id DESC LIMIT 9",
+        "SELECT claim FROM verdicts WHERE mode = 'trial' ORDER BY decided DESC LIMIT 9",
         "SELECT position FROM entries WHERE paper = 'p'",
         "SELECT claim FROM verdicts WHERE paper IN ('p', 'q') AND mode = 'trial'",
     ],

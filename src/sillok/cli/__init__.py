@@ -13,7 +13,7 @@ import typer
 
 import sillok
 from sillok.cli import digest as digest_commands
-from sillok.cli import testbed
+from sillok.cli import testbed, web
 from sillok.cli.options import (
     ERROR,
     INTERRUPTED,
@@ -43,6 +43,7 @@ app = typer.Typer(
 
 app.add_typer(testbed.app, name="testbed")
 app.add_typer(digest_commands.app, name="digest")
+app.command(epilog="Example: sillok serve --port 8080")(web.serve)
 
 
 @contextmanager
@@ -320,7 +321,9 @@ def doctor(record: RecordOption = None, as_json: JsonOption = False) -> None:
         raise typer.Exit(ERROR)
 
 
-@app.command(epilog="Examples: sillok export --json backup; sillok export --parquet backup")
+@app.command(
+    epilog="Examples: sillok export site; sillok export --json backup; sillok export --parquet backup"
+)
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
     as_json: Annotated[bool, typer.Option("--json", help="One JSON Lines file a table.")] = False,
@@ -329,13 +332,17 @@ def export(
         bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")
     ] = False,
     scale: Annotated[Scale, typer.Option(help="The scale of --results.")] = Scale.here,
+    url: web.UrlOption = None,
     record: RecordOption = None,
 ) -> None:
-    """Write the whole record as files that outlive any server; `sillok import` reads them back."""
+    """Write the site as static files for any web host, or with an option the record itself, to be read back."""
     from sillok.verify import results as shipping
 
-    if as_json + parquet + results != 1:
-        raise typer.BadParameter("ask for one of --json, --parquet and --results")
+    if as_json + parquet + results > 1:
+        raise typer.BadParameter("ask for one of --json, --parquet and --results, or for none: the site")
+    if not as_json + parquet + results:
+        web.export_site(folder, record, url)
+        return
     with _open(record, read_only=True) as opened:
         paths = (
             shipping.write(opened, folder, scale=scale.value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
@@ -115,6 +115,20 @@ class Lists:
             query = select(*columns).select_from(joined).where(index.c.key.in_(keys))
             return [PaperRow(*row) for row in connection.execute(query.order_by(index.c.key.desc()))]
 
+    def papers_of(self, first: date, last: date, limit: int) -> list[str]:
+        """The ids of papers from a day to before another, the newest first; here up to 5,000 of them."""
+        low, high = search.key_of_day(first), search.key_of_day(last)
+        query = select(index.c.paper).where(index.c.key >= low, index.c.key < high)
+        rows = self._rows(query.order_by(index.c.key.desc()).limit(min(limit, 5 * MOST)))
+        return [row.paper for row in rows]
+
+    def span(self) -> tuple[date, date] | None:
+        """The days of the oldest and the newest paper that have one; None where there is none."""
+        dated = index.c.key >= search.key_of_day(date(1, 1, 1))
+        rows = self._rows(select(func.min(index.c.key), func.max(index.c.key)).where(dated))
+        low, high = rows[0]
+        return None if low is None else (search.day_of_key(low), search.day_of_key(high))
+
     def titles(self, ids: Iterable[str]) -> dict[str, PaperRow]:
         """Papers by id, for those of `ids` that are in the record; `key` is 0."""
         columns = (papers.c.id, papers.c.title, papers.c.family, papers.c.published)
@@ -144,25 +158,35 @@ class Lists:
         query = select(papers.c.family, func.count()).where(papers.c.family.is_not(None))
         return dict(map(tuple, self._rows(query.group_by(papers.c.family).order_by(papers.c.family))))
 
-    def digests(self, *, before: tuple[str, str] | None = None, limit: int = 50) -> list[DigestRow]:
-        """Digests with a date, the newest first; `before` is (date, id) of the last one of the page before."""
-        count = select(func.count()).where(entries.c.digest == digests.c.id).scalar_subquery()
-        columns = (digests.c.id, digests.c.date, digests.c.source, digests.c.added, count)
-        query = select(*columns).where(digests.c.date.is_not(None))
+    def digests(self, *, before: str | None = None, limit: int = 50) -> list[DigestRow]:
+        """One digest a date, the one added last, the newest date first; `before` is the last page's last date."""
+        same = digests.alias()
+        last = select(same.c.id).where(same.c.date == digests.c.date).order_by(same.c.added.desc(), same.c.id)
+        where = [digests.c.date.is_not(None), digests.c.id == last.limit(1).scalar_subquery()]
         if before is not None:
-            date, id = before
-            later = and_(digests.c.date == date, digests.c.id < id)
-            query = query.where(digests.c.date <= date, or_(digests.c.date < date, later))
-        query = query.order_by(digests.c.date.desc(), digests.c.id.desc()).limit(_bound(limit))
-        return [DigestRow(*row) for row in self._rows(query)]
+            where.append(digests.c.date < before)
+        return self._digests(where, digests.c.date.desc(), limit)
+
+    def undated(self, limit: int = 50) -> list[DigestRow]:
+        """Digests without a date, those added last first."""
+        return self._digests([digests.c.date.is_(None)], digests.c.added.desc(), limit)
+
+    def next_digest(self, date: str) -> DigestRow | None:
+        """A digest of the first date after this one."""
+        return next(iter(self._digests([digests.c.date > date], digests.c.date, 1)), None)
 
     def digest(self, *, date: str | None = None, id: str | None = None) -> DigestRow | None:
         """The digest of an id, or the one of a date that was added last; None where there is none."""
+        named = digests.c.id == id if id is not None else digests.c.date == date
+        return next(iter(self._digests([named], digests.c.added.desc(), 1)), None)
+
+    def _digests(
+        self, where: list[ColumnElement[bool]], order: ColumnElement[Any], limit: int
+    ) -> list[DigestRow]:
         count = select(func.count()).where(entries.c.digest == digests.c.id).scalar_subquery()
         columns = (digests.c.id, digests.c.date, digests.c.source, digests.c.added, count)
-        named = digests.c.id == id if id is not None else digests.c.date == date
-        query = select(*columns).where(named).order_by(digests.c.added.desc(), digests.c.id).limit(1)
-        return next((DigestRow(*row) for row in self._rows(query)), None)
+        query = select(*columns).where(*where).order_by(order, digests.c.id).limit(_bound(limit))
+        return [DigestRow(*row) for row in self._rows(query)]
 
     def entries(self, digest: str, *, offset: int = 0, limit: int = 50) -> list[StoredEntry]:
         """The entries of a digest in their order."""

@@ -115,7 +115,7 @@ class Filters:
     @property
     def keys(self) -> tuple[int, int]:
         """The first key that is meant, and the first that is no more; ValueError for what is no day."""
-        low = 0 if self.since is None else date.fromisoformat(self.since).toordinal() << 43
+        low = 0 if self.since is None else key_of_day(date.fromisoformat(self.since))
         high = LAST if self.until is None else date.fromisoformat(self.until).toordinal() + 1 << 43
         return low, high
 
@@ -156,6 +156,16 @@ def browse(connection: Connection, tags: list[str], count: int, low: int, high: 
         return _newest(connection, "all", _match(connection, [], tags), count, low, high)
     statement = select(search.c.key).where(search.c.key >= low, search.c.key < high)
     return list(connection.execute(statement.order_by(search.c.key.desc()).limit(count)).scalars())
+
+
+def key_of_day(day: date) -> int:
+    """The least key that a paper of a day may have."""
+    return day.toordinal() << 43
+
+
+def day_of_key(key: int) -> date:
+    """The day of a key."""
+    return date.fromordinal(key >> 43)
 
 
 def _key(paper: str, published: str | None) -> int:

@@ -164,6 +164,7 @@ verdicts = Table(
     Column("seeds", Text, nullable=False),
     Column("decided", Instant, nullable=False),
     Index("ix_verdicts_machine", "machine", "mode", "decided"),
+    Index("ix_verdicts_decided", "mode", "decided"),
     Index("ix_verdicts_counts", "mode", "scale", "machine", "verdict", "paper"),  # counting reads no row
 )
 

@@ -13,6 +13,7 @@ _INDEXES = (
     ("ix_runs_machine", "runs", ["machine", "started"]),
     ("ix_runs_state", "runs", ["state", "started"]),
     ("ix_verdicts_machine", "verdicts", ["machine", "mode", "decided"]),
+    ("ix_verdicts_decided", "verdicts", ["mode", "decided"]),
     ("ix_verdicts_counts", "verdicts", ["mode", "scale", "machine", "verdict", "paper"]),
 )
 
