@@ -100,7 +100,7 @@ def test_a_paper_that_fails_is_named_and_the_command_goes_on_later(sillok, site)
     ("words", "line"),
     [
         (["2999-01-01"], "sillok: date: 2999-01-01 lies in the future"),
-        (["yesterday"], "sillok: date: 'yesterday' is no date such as '2024-12-04'"),
+        (["someday"], "sillok: date: 'someday' is no day; YYYY-MM-DD, today and yesterday are accepted"),
         (["--ids", "x"], "sillok: ids: 'x' is no arXiv identifier"),
         (["--ids", "2412.99999"], "2412.99999: arXiv knows no such paper"),
         (["2024-12-04", "--listing", "??"], "sillok: listing: '??' is no category"),

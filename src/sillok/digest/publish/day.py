@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date as Date
 from pathlib import Path
 
-from sillok.digest.files import write_if_changed
+from sillok.digest.files import alone, write_if_changed
 from sillok.digest.marks import NOTE
 from sillok.digest.model import Digest, DigestError, Entry, by_votes
 from sillok.digest.reader import read, read_text
@@ -48,9 +48,13 @@ def write_day(
             Sillok's.
         OSError: a file cannot be written.
     """
+    with alone(Path(root)):
+        return _write_day(date, list(summaries), Path(root), replace_all)
+
+
+def _write_day(date: Date, summaries: list[Summary], root: Path, replace_all: bool) -> Written:
     from sillok.digest.publish.page import day_page
 
-    root = Path(root)
     path, data = day_path(root, date), day_path(root, date, ".json")
     old = _existing(path, date)
     known = (
@@ -58,7 +62,7 @@ def write_day(
         if data.exists()
         else {}
     )
-    merged, remarks = _merge(old, known, list(summaries), replace_all)
+    merged, remarks = _merge(old, known, summaries, replace_all)
     loose = [entry for entry in old.entries if entry.id is None] if old else []
     if loose:
         remarks.append(f"{path}: {len(loose)} entries without an arXiv id stay, at its end")
@@ -120,7 +124,9 @@ def _merge(
         if newer is None:
             merged.append((entry, here))
             continue
-        if replace_all or (ours and not (newer.model is None and here.model is not None)):
+        # What stands as it would be written now is Sillok's too: a run that died before it wrote the JSON.
+        same = _stands(entry, newer.entry())
+        if replace_all or same or (ours and not (newer.model is None and here.model is not None)):
             votes = newer.listing.votes if newer.listing.votes is not None else entry.votes
             newer = replace(newer, listing=replace(newer.listing, votes=votes))
             wanted = newer.entry()
