@@ -7,6 +7,7 @@ import email.policy
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -208,6 +209,36 @@ def test_through_the_environment(server: Any, box: Box, summary: Make, tmp_path:
         DAY, [summary()], tmp_path, ["mail"], Targets(environment={**values, "SMTP_USER": "me"})
     )
     assert "SMTP_PASSWORD is not" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SMTP_PORT", "smtp"), ("SMTP_PORT", "0"), ("SMTP_PORT", "70000"), ("SMTP_SECURITY", "ssl")],
+)
+def test_nonsense_in_the_environment_is_named(summary: Make, tmp_path: Path, name: str, value: str) -> None:
+    values = {"SMTP_HOST": "127.0.0.1", "MAIL_FROM": SENDER, "MAIL_TO": "a@example.org", name: value}
+    (line,) = deliver(DAY, [summary()], tmp_path, ["mail"], Targets(environment=values))
+    assert line.startswith(f"mail: {name}: '{value}' is no")
+    assert not (tmp_path / ".delivered.jsonl").exists()
+
+
+def test_two_deliveries_at_once_send_one_message(
+    server: Any, box: Box, summary: Make, tmp_path: Path
+) -> None:
+    values = {
+        "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server("none", auth=False)), "SMTP_SECURITY": "none",
+        "MAIL_FROM": SENDER, "MAIL_TO": "a@example.org",
+    }  # fmt: skip
+    said: list[str] = []
+
+    def send(_: int) -> list[str]:
+        return deliver(
+            DAY, [summary()], tmp_path, ["mail"], Targets(environment=values), say=said.append
+        )
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(send, range(3))) == [[], [], []]
+    assert len(box.got) == 1 and sorted(said) == ["mail: sent before"] * 2 + ["mail: sent to 1"]
 
 
 def test_a_dry_run_sends_nothing_and_needs_no_secret(summary: Make, tmp_path: Path) -> None:

@@ -67,7 +67,8 @@ def _write_day(date: Date, summaries: list[Summary], root: Path, replace_all: bo
     if loose:
         remarks.append(f"{path}: {len(loose)} entries without an arXiv id stay, at its end")
     entries = [*(entry for entry, _ in merged), *loose]
-    digest = replace(old or Digest(date), entries=tuple(map(_spaced, entries)))
+    digest = old or Digest(date)
+    digest = replace(digest, entries=tuple(_spaced(entry, digest.newline) for entry in entries))
     text = write(digest)
     _same(text, digest, path)
     kept = [summary for _, summary in merged]
@@ -143,11 +144,11 @@ def _merge(
     return merged, remarks
 
 
-def _spaced(entry: Entry) -> Entry:
+def _spaced(entry: Entry, newline: str) -> Entry:
     """Return the entry with a blank line after it, which a file's last entry need not have had."""
     if not entry.source or entry.source[-1].gap.count("\n") >= 2:
         return entry
-    return replace(entry, source=(*entry.source[:-1], entry.source[-1]._replace(gap="\n\n")))
+    return replace(entry, source=(*entry.source[:-1], entry.source[-1]._replace(gap=newline * 2)))
 
 
 def _stands(entry: Entry, ours: Entry) -> bool:

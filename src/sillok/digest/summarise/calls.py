@@ -221,7 +221,7 @@ def failed(error: BaseException, name: str) -> CallError:
 def opened(error: BaseException, model: str) -> str:
     """Return in one line why Inspect cannot make a model, without the marks of its console."""
     text = re.sub(r"\[/?[a-z]+\]", "", brief(error, 300))
-    text = text.removeprefix("PrerequisiteError: ").removeprefix("ERROR: ")
+    text = text.replace("PrerequisiteError: ", "").replace("ERROR: ", "")
     return f"model: {model!r} cannot be used: {text}"
 
 
