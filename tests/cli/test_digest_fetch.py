@@ -100,7 +100,9 @@ def test_a_site_that_says_too_many_requests_is_left_alone(sillok, site):
     assert code == 1
     assert len(site.paths("/html")) + len(site.paths("/pdf")) == 1
     lines = err.splitlines()
-    assert lines[0].startswith("2412.00002: ") and "asks to wait 9999 s" in lines[0] and "not asked" in lines[1]
+    assert (
+        lines[0].startswith("2412.00002: ") and "asks to wait 9999 s" in lines[0] and "not asked" in lines[1]
+    )
     assert lines[2:] == ["2 of 2 papers have no text yet: the same command goes on from there"]
     site.faults.clear()
     assert sillok("2024-12-04")[0] == 0

@@ -232,9 +232,7 @@ def test_two_deliveries_at_once_send_one_message(
     said: list[str] = []
 
     def send(_: int) -> list[str]:
-        return deliver(
-            DAY, [summary()], tmp_path, ["mail"], Targets(environment=values), say=said.append
-        )
+        return deliver(DAY, [summary()], tmp_path, ["mail"], Targets(environment=values), say=said.append)
 
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(send, range(3))) == [[], [], []]

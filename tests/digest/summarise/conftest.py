@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 import chat_service
-
 from sillok.digest.text import Listing, PaperText, Passage
 
 KO = {
