@@ -184,7 +184,7 @@ def test_arxiv_has_enough_for_an_hour(run: Run, site: papers_site.Site, tmp_path
         papers_site.Fault(path, times=999, status=429, headers={"Retry-After": "3600"})
         for path in ("/html", "/pdf", "/api/query")
     ]
-    code, out, err = run("daily", DAY, "--language", "en")
+    code, out, _ = run("daily", DAY, "--language", "en")
     assert code == 0 and "4 papers, all in their own sentences" in out
     assert len(site.paths("/html")) + len(site.paths("/pdf")) + len(site.paths("/api/query")) == 1
     assert all("Only the abstract" in one.sections[-1].text for one in entries(tmp_path / "digests").values())
