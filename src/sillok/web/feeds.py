@@ -143,7 +143,7 @@ def sitemap_pages(shelf: Shelf, context: Context) -> str:
     paths = ["/", "/digests", "/families", "/machines", "/runs", "/search"]
     paths += [f"/digests/{ref.name}" for ref in digests(shelf, None).digests]
     paths += [f"/families/{ref.name}" for ref in families(shelf).families]
-    return _urls(context, paths)
+    return urls(context, paths)
 
 
 def sitemap_month(shelf: Shelf, month: str, context: Context) -> str:
@@ -151,10 +151,10 @@ def sitemap_month(shelf: Shelf, month: str, context: Context) -> str:
     year, number = map(int, month.split("-"))
     last = date(year + number // 12, number % 12 + 1, 1)
     rows = shelf.record.lists.papers_of(date(year, number, 1), last, PAPERS)
-    return _urls(context, [f"/papers/{id}" for id in rows])
+    return urls(context, [f"/papers/{id}" for id in rows])
 
 
-def _urls(context: Context, paths: Iterable[str]) -> str:
+def urls(context: Context, paths: Iterable[str]) -> str:
     root = ET.Element("urlset", xmlns=_SITEMAP)
     for path in paths:
         ET.SubElement(ET.SubElement(root, "url"), "loc").text = context.base + plain_url(path)

@@ -79,8 +79,14 @@ class Context:
             return self.switch(lang)
         return self.url(self.path, **{**self.query, "lang": lang})
 
+    def file(self, address: str) -> str:
+        """A chart's or a picture's address; a static copy names the file, without what keeps it fresh."""
+        return self.url(address.partition("?")[0]) if self.static else address
+
     def theme_url(self, theme: str) -> str:
-        """This page in other colours."""
+        """This page in other colours; a static copy needs its script for that."""
+        if self.static:
+            return "#"
         return self.url(self.path, **{**self.query, "theme": theme})
 
     @property

@@ -12,6 +12,9 @@
   }
 
   show(root.dataset.theme);
+  document.querySelectorAll(".themes").forEach(function (list) {
+    list.hidden = false;
+  });
   document.querySelectorAll(".themes a").forEach(function (link) {
     link.addEventListener("click", function (event) {
       event.preventDefault();

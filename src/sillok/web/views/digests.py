@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from sillok.record import StoredEntry
+from sillok.record import StoredEntry, StoredVerdict
 from sillok.record.lists import DigestRow
 from sillok.verify import results
 from sillok.web.models import (
@@ -189,7 +189,10 @@ def _measured(shelf: Shelf, lang: Lang) -> list[Found]:
         v for bundle in results.shipped() for v in bundle.verdicts if v.mode == "trial" and v.scale != "smoke"
     ]
     newest = sorted([*stored, *shipped], key=lambda verdict: verdict.decided, reverse=True)
-    chosen = list({(v.paper, v.claim): v for v in reversed(newest)}.values())[::-1][:MEASURED]
+    latest: dict[tuple[str, str], StoredVerdict] = {}
+    for verdict in newest:
+        latest.setdefault((verdict.paper, verdict.claim), verdict)
+    chosen = list(latest.values())[:MEASURED]
     titles = shelf.titles(verdict.paper for verdict in chosen)
     found = []
     for verdict in chosen:
