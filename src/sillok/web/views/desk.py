@@ -22,9 +22,7 @@ class BusyError(RuntimeError):
     """Too much is being read at this moment."""
 
 
-def desk(
-    shelf: Shelf, given: bytes | str, name: str, *, most_bytes: int, store: bool = False
-) -> DeskView:
+def desk(shelf: Shelf, given: bytes | str, name: str, *, most_bytes: int, store: bool = False) -> DeskView:
     """Read a digest, match its entries, and keep it in the record where `store` says so.
 
     Raises:
