@@ -16,7 +16,7 @@ from sillok.record import Record, RecordError
 from sillok.web import api, files, pages
 from sillok.web.answers import Site, problem
 from sillok.web.charts import Charts
-from sillok.web.security import Guard
+from sillok.web.security import HEADERS, Guard
 from sillok.web.shelf import Shelf
 from sillok.web.views import NotFound
 
@@ -80,4 +80,6 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _broken(request: Request, error: Exception) -> Response:
-        return problem(request, 500, "broken", "the server's log says more")
+        found = problem(request, 500, "broken", "the server's log says more")
+        found.headers.update(HEADERS)  # this answer is made outside of the guard
+        return found

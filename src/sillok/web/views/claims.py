@@ -84,7 +84,8 @@ def _claim(
     mark = None
     if shown:
         best = min(shown, key=lambda one: one.scale == "smoke")
-        mark = marks.measured(claim.id, best.verdict, best.scale)
+        others = [(one.verdict, one.scale) for one in shown]
+        mark = marks.measured(claim.id, best.verdict, best.scale, others)
     elif claim.trial:
         mark = marks.unmeasured(shelf, claim)
     ko = lang == "ko"
