@@ -27,7 +27,6 @@ from sillok.cli.options import (
 )
 from sillok.cli.out import console, emit, remark
 
-
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
