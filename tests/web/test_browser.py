@@ -31,9 +31,12 @@ PAGES = (
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
-def problems(page: Any) -> list[str]:
+CONTRAST = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}  # what a theme may change
+
+
+def problems(page: Any, rules: Any = RULES) -> list[str]:
     """What axe finds, one line each."""
-    found = Axe().run(page, options=RULES).response["violations"]
+    found = Axe().run(page, options=rules).response["violations"]
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
@@ -43,9 +46,9 @@ def test_axe_finds_nothing_in_either_theme(page: Any, server: str, path: str) ->
     lang = "ko" if PAGES.index(path) % 2 else "en"
     page.goto(f"{server}{path}{'&' if '?' in path else '?'}lang={lang}")
     page.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
-    for scheme in ("light", "dark"):
+    for scheme, rules in (("light", RULES), ("dark", CONTRAST)):
         page.emulate_media(color_scheme=scheme)
-        assert problems(page) == [], scheme
+        assert problems(page, rules) == [], scheme
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert max(map(int, re.findall(r"\d+", ground)[:3])) < 60, "dark"
 
@@ -192,6 +195,8 @@ def test_the_keyboard_reaches_everything_and_is_seen(page: Any, server: str) -> 
     assert page.evaluate("document.activeElement.id") == "main"
     for _ in range(40):
         page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break  # past the last one, in the browser's own bars
         outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
         assert outline == "solid", page.evaluate("document.activeElement.outerHTML")
 

@@ -17,18 +17,23 @@ import feedparser
 import pytest
 
 from sillok.record import Record
-from sillok.web import export
+from sillok.web.static import Export
 
 from . import samples
 from .test_pages import Parsed
 
 
 @pytest.fixture(scope="module")
-def site(record: Record, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The record's site, of few papers: the cards that are not measured are left out for speed."""
-    folder = tmp_path_factory.mktemp("static") / "site"
-    export(folder, record, url="https://papers.example.org/")
-    return folder
+def made(record: Record, tmp_path_factory: pytest.TempPathFactory) -> Export:
+    """The export of the record's site."""
+    made = Export(tmp_path_factory.mktemp("static") / "site", record, "https://papers.example.org")
+    made.run()
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(made: Export) -> Path:
+    return made.folder
 
 
 def test_every_page_is_a_file_in_both_languages(site: Path) -> None:
@@ -71,10 +76,9 @@ def test_feeds_and_sitemap_have_whole_addresses(site: Path) -> None:
     assert "https://papers.example.org/ko/papers/2411.19870.html" in (site / "sitemap.xml").read_text()
 
 
-def test_the_same_record_changes_no_file(site: Path, record: Record) -> None:
-    before = {path: path.stat().st_mtime_ns for path in site.rglob("*") if path.is_file()}
-    count = export(site, record, url="https://papers.example.org")
-    assert count == len(before)
+def test_the_same_record_changes_no_file(made: Export) -> None:
+    before = {path: path.stat().st_mtime_ns for path in made.folder.rglob("*") if path.is_file()}
+    assert made.run() == len(before)
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
 

@@ -46,7 +46,9 @@ def test_a_digests_entries_say_what_came_out(shelf: Shelf) -> None:
     assert (trees.id, trees.votes, trees.card) == (samples.KOREAN, 17, False)
     assert trees.summary is not None and (trees.summary.source, trees.summary.lang) == ("digest", "ko")
     assert [(mark.verdict, mark.claim) for mark in trees.marks] == [("out of reach", "speed")]
-    assert demo.card and [mark.verdict for mark in demo.marks] == ["upheld"]
+    assert demo.card and [(mark.verdict, mark.elsewhere) for mark in demo.marks] == [
+        ("upheld", ["not upheld"])
+    ]
     assert demo.summary is not None and demo.summary.source == "sillok", "its own words go first"
     assert (page.id, page.votes, page.marks) == (None, None, [])
     assert digest.newer is not None and digest.newer.date == "2025-02-04"

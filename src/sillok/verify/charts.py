@@ -8,6 +8,7 @@ from typing import Any
 
 _INK = "#7b7f87"  # replaced by currentColor: the page decides, in light and in dark
 _ALONE = "#6f747d"  # readable on white and on dark
+DARK_INK = "#4b5058"  # for white ground, and for a page that inverts its charts in the dark
 BASELINE = "#7d8590"
 METHOD = "#c0392b"
 _OTHERS = ("#2f6f9f", "#8a6d1f", "#4f7f4f", "#7a5195", "#a05d2c", "#3b8686")
@@ -51,9 +52,9 @@ def _svg(chart: Any) -> str:
     return re.sub(r"<svg ", '<svg role="img" ', text, count=1)
 
 
-def alone(svg: str) -> str:
+def alone(svg: str, ink: str = _ALONE) -> str:
     """A chart for an <img>, which knows no theme: what took the page's colour gets one of its own."""
-    return svg.replace("currentColor", _ALONE)
+    return svg.replace("currentColor", ink)
 
 
 def points(

@@ -59,7 +59,9 @@ def gpu_present() -> bool:
 
 @lru_cache
 def declared(trial: str) -> tuple[str, ...] | None:
-    """What a trial says that it needs, read in its source: no trial is imported; None where that cannot be told.
+    """What a trial says that it needs at the scale "here"; None where that cannot be told.
+
+    It is read in the source: no trial is imported.
 
     Args:
         trial: the dotted name of its function.
@@ -76,9 +78,12 @@ def declared(trial: str) -> tuple[str, ...] | None:
             calls = [call for call in node.decorator_list if isinstance(call, ast.Call)]
             given = [word.value for call in calls for word in call.keywords if word.arg == "needs"]
             try:
-                return tuple(map(str, ast.literal_eval(given[0]))) if given else None
+                said = ast.literal_eval(given[0]) if given else None
             except ValueError:
                 return None
+            if isinstance(said, dict):
+                said = said.get("here", ())
+            return None if said is None else tuple(map(str, said))
     return None
 
 

@@ -68,17 +68,19 @@ def gather(card: Card, record: Record | None, mode: str = "trial") -> dict[str, 
 def of_paper(paper: str, record: Record | None, modes: Sequence[str], most: int = 10_000) -> list[Result]:
     """Every result of a paper, the record's before those that the project ships; runs come without their logs.
 
-    Of the record's runs the newest `most` are looked at.
+    Of the record's runs the newest `most` are looked at; with 0 results come without runs.
     """
     found: list[Result] = []
     if record is not None and (verdicts := record.verdicts(paper=paper)):
-        runs = record.runs(paper=paper, limit=most, with_logs=False)
+        runs = record.runs(paper=paper, limit=most, with_logs=False) if most else []
         named = {id for verdict in verdicts for id in verdict.machine.split("+")}
         machines = {id: machine.data for id in named if (machine := record.machine(id)) is not None}
         found += [_result(v, runs, machines, shipped=False) for v in verdicts if v.mode in modes]
     shipped = results.of_paper(paper)
     found += [
-        _result(v, shipped.runs, shipped.machines, shipped=True) for v in shipped.verdicts if v.mode in modes
+        _result(v, shipped.runs if most else (), shipped.machines, shipped=True)
+        for v in shipped.verdicts
+        if v.mode in modes
     ]
     return found
 

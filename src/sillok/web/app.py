@@ -21,7 +21,7 @@ from sillok.web.answers import Site, problem
 from sillok.web.bodies import Bodies
 from sillok.web.charts import Charts
 from sillok.web.jobs import Queue
-from sillok.web.security import Guard
+from sillok.web.security import HEADERS, Guard
 from sillok.web.shelf import Shelf
 from sillok.web.views import NotFound
 
@@ -105,4 +105,6 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     def _broken(request: Request, error: Exception) -> Response:
-        return problem(request, 500, "broken", "the server's log says more")
+        found = problem(request, 500, "broken", "the server's log says more")
+        found.headers.update(HEADERS)  # this answer is made outside of the guard
+        return found

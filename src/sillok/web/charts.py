@@ -48,7 +48,7 @@ class Charts:
             raise NotFound("there is no such chart")
         with self._lock:
             if key not in self._drawn:
-                self._drawn[key] = charts.alone(drawings[number].svg()).encode()
+                self._drawn[key] = charts.alone(drawings[number].svg(), charts.DARK_INK).encode()
                 if len(self._drawn) > KEPT:
                     self._drawn.popitem(last=False)
             self._drawn.move_to_end(key)

@@ -124,12 +124,16 @@ class Measured(Shape):
 
 
 class Mark(Shape):
-    """At a glance: a claim's verdict, else ("open") that it can be measured, or ("blocked") what it needs first."""
+    """At a glance: a claim's verdict, else ("open") that it can be measured, or ("blocked") what it needs first.
+
+    `elsewhere` has the other verdicts that the claim came to, on other machines or in what the project ships.
+    """
 
     claim: str
     state: Literal["measured", "open", "blocked"]
     verdict: str | None = None
     scale: str | None = None
+    elsewhere: list[str] = []
     needs: list[str] = []
 
 

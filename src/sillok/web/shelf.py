@@ -21,6 +21,7 @@ from sillok.record import Record
 from sillok.verify import fingerprint, library, results
 
 AGE = 20.0
+MOST_KEPT = 500
 T = TypeVar("T")
 
 
@@ -54,17 +55,17 @@ class Shelf:
         self.days = _days(self.cards.values())
         self.pictures = _pictures(_pages())
         self._kept: dict[Hashable, tuple[float, Any]] = {}
-        self._lock = threading.RLock()  # what is counted may ask for what is counted
+        self._locks: dict[Hashable, threading.RLock] = {}
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives, at most `AGE` seconds old."""
         found = self._kept.get(key)
         if found is None or time.monotonic() - found[0] > AGE:
-            with self._lock:  # one thread counts, the others wait for it
+            if len(self._kept) > MOST_KEPT:
+                self._kept.clear()
+            with self._locks.setdefault(key, threading.RLock()):  # one thread counts, the others wait for it
                 found = self._kept.get(key)
                 if found is None or time.monotonic() - found[0] > AGE:
-                    if len(self._kept) > 256:
-                        self._kept.clear()
                     found = self._kept[key] = (time.monotonic(), make())
         value: T = found[1]
         return value

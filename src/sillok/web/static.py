@@ -46,7 +46,7 @@ def export(folder: str | Path, record: Record | str | Path | None = None, *, url
         RecordError: the record cannot be read.
     """
     opened = record if isinstance(record, Record) else Record.open(record)
-    return _Export(Path(folder), opened, (url or "").rstrip("/")).run()
+    return Export(Path(folder), opened, (url or "").rstrip("/")).run()
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class _Made:
     view: Shape | None
 
 
-class _Export:
+class Export:
+    """One export: `run` writes the site, and the next one what has changed since."""
+
     def __init__(self, folder: Path, record: Record, base: str) -> None:
         self.folder, self.base = folder, base
         self.shelf = Shelf(record)
@@ -68,6 +70,9 @@ class _Export:
         self.seen: set[str] = set()
 
     def run(self) -> int:
+        """Write everything; returns how many files there are."""
+        self.files.clear()
+        self.seen.clear()
         for address in ["/", "/search", *self._roots()]:
             self._follow(address)
         while self.queue:

@@ -153,7 +153,7 @@
     all.className = "list";
     found.forEach(function (paper) {
       var item = document.createElement("li");
-      var head = document.createElement("h3");
+      var head = document.createElement("h2");
       var link = document.createElement("a");
       link.href = form.dataset.papers.replace("ID", paper.id);
       link.textContent = paper.title;

@@ -38,9 +38,9 @@ CHART_WIDTH = 300
 Key = tuple[str, str, bool]
 
 
-def found(shelf: Shelf, paper: str) -> list[view.Result]:
-    """Every result of a paper, of all modes."""
-    return view.of_paper(paper, shelf.record, ("trial", "placebo", "fault"), MOST_RUNS)
+def found(shelf: Shelf, paper: str, *, runs: bool = True) -> list[view.Result]:
+    """Every result of a paper, of all modes, with its runs or without."""
+    return view.of_paper(paper, shelf.record, ("trial", "placebo", "fault"), MOST_RUNS if runs else 0)
 
 
 def of_paper(
@@ -50,7 +50,7 @@ def of_paper(
 
     Without detail the results come without seeds, charts and runs, as a comparison shows them.
     """
-    results = found(shelf, paper)
+    results = found(shelf, paper, runs=detail)
     claims = list(card.claims) if card else _stored(shelf, paper)
     known = {claim.id for claim in claims}
     for result in results:
@@ -84,7 +84,8 @@ def _claim(
     mark = None
     if shown:
         best = min(shown, key=lambda one: one.scale == "smoke")
-        mark = marks.measured(claim.id, best.verdict, best.scale)
+        others = [(one.verdict, one.scale) for one in shown]
+        mark = marks.measured(claim.id, best.verdict, best.scale, others)
     elif claim.trial:
         mark = marks.unmeasured(shelf, claim)
     ko = lang == "ko"

@@ -46,24 +46,29 @@ def of_papers(shelf: Shelf, ids: Iterable[str]) -> dict[str, list[Mark]]:
 
 
 def _marks(shelf: Shelf, id: str, every: list[_Said]) -> list[Mark]:
-    best: dict[str, _Said] = {}
+    best: dict[str, list[_Said]] = {}
     for one in sorted(every, key=lambda one: one.rank):
-        best.setdefault(one.claim, one)
+        best.setdefault(one.claim, []).append(one)
     card = shelf.cards.get(id)
     claims = [claim for claim in card.claims if claim.trial] if card else []
     known = {claim.id for claim in claims}
     found = [
-        measured(said.claim, said.verdict, said.scale)
-        if (said := best.get(claim.id)) is not None
-        else unmeasured(shelf, claim)
+        _of(said) if (said := best.get(claim.id)) is not None else unmeasured(shelf, claim)
         for claim in claims
     ]
-    return found + [measured(c, other.verdict, other.scale) for c, other in best.items() if c not in known]
+    return found + [_of(said) for claim, said in best.items() if claim not in known]
 
 
-def measured(claim: str, verdict: str, scale: str) -> Mark:
-    """The mark of a claim that has a verdict."""
-    return Mark(claim=claim, state="measured", verdict=verdict, scale=scale)
+def _of(said: list[_Said]) -> Mark:
+    first = said[0]
+    return measured(first.claim, first.verdict, first.scale, [(one.verdict, one.scale) for one in said[1:]])
+
+
+def measured(claim: str, verdict: str, scale: str, others: Iterable[tuple[str, str]] = ()) -> Mark:
+    """The mark of a claim that has a verdict, and others (verdict, scale); rehearsals contradict nothing."""
+    differ = {said for said, at in others if said != verdict and at != "smoke"}
+    elsewhere = [name for name in VERDICTS if name in differ]
+    return Mark(claim=claim, state="measured", verdict=verdict, scale=scale, elsewhere=elsewhere)
 
 
 def unmeasured(shelf: Shelf, claim: Claim) -> Mark:
