@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sillok.papers import Card
+from sillok.record import StoredVerdict
 from sillok.verify import results
 from sillok.web.models import Bench, Compared, Families, FamilyRef, FamilyView, Lang
 from sillok.web.shelf import Shelf
@@ -25,10 +26,12 @@ def _families(shelf: Shelf) -> Families:
     found: dict[str, dict[str, int]] = {name: {} for name in counts}
     for family, verdict, count in shelf.record.lists.family_verdicts():
         found[family][verdict] = count
-    held = {row.paper for row in shelf.record.lists.marks(shelf.cards)}
+    counted = {
+        (row.paper, row.verdict) for row in shelf.record.lists.marks(shelf.cards) if row.scale != "smoke"
+    }
     for id, card in shelf.cards.items():
-        if id not in held:  # what the record has of a paper is counted already
-            for verdict in {one.verdict for one in _evidence(id)}:
+        for verdict in {one.verdict for one in _evidence(id)}:
+            if (id, verdict) not in counted:
                 found[card.family][verdict] = found[card.family].get(verdict, 0) + 1
     refs = [
         FamilyRef(name=name, papers=counts[name], verdicts=_ordered(found[name])) for name in sorted(counts)
@@ -36,12 +39,9 @@ def _families(shelf: Shelf) -> Families:
     return Families(families=refs)
 
 
-def _evidence(id: str) -> list[marks._Said]:
-    return [
-        marks._Said(v.claim, v.verdict, v.scale, True, v.decided)
-        for v in results.of_paper(id).verdicts
-        if v.mode == "trial" and v.scale != "smoke"
-    ]
+def _evidence(id: str) -> list[StoredVerdict]:
+    """What was shipped of a paper, rehearsals aside."""
+    return [v for v in results.of_paper(id).verdicts if v.mode == "trial" and v.scale != "smoke"]
 
 
 def _ordered(counts: dict[str, int]) -> dict[str, int]:
