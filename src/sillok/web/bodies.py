@@ -99,7 +99,7 @@ async def posted(request: Request) -> Posted:
     if not from_here(request, site.url):
         raise HTTPException(403, "this form was sent by another site")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    stream: AsyncGenerator[bytes, None] = request.stream()  # type: ignore[assignment]
+    stream: AsyncGenerator[bytes, None] = request.stream()
     try:
         if kind == "multipart/form-data":
             form = await _InMemory(
