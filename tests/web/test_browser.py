@@ -99,16 +99,16 @@ def test_search_as_you_type_and_back(page: Any, server: str) -> None:
     box.fill("")
     box.press_sequentially("나무 구조")
     page.locator(f"#hits a[href='/papers/{samples.KOREAN}']").wait_for()
-    assert page.locator("#hits li h3").count() == 1
+    assert page.locator("#hits li h2").count() == 1
     page.wait_for_url("**/search?q=%EB%82%98%EB%AC%B4*")
     page.locator("#verdict").select_option("upheld")
     page.locator("#hits").get_by_text("Nothing found").wait_for()
     page.locator("#verdict").select_option("out of reach")
-    page.locator("#hits li h3 a").click()
+    page.locator("#hits li h2 a").click()
     page.wait_for_url(f"**/papers/{samples.KOREAN}")
     page.go_back()
     assert page.locator("#q").input_value() == "나무 구조"
-    assert page.locator("#hits li h3").count() == 1
+    assert page.locator("#hits li h2").count() == 1
     page.go_back()
     page.wait_for_url("**/families")
     page.go_forward()
@@ -168,10 +168,10 @@ def test_without_javascript_everything_is_there(browser: Any, server: str) -> No
     page.goto(server)
     page.locator("#find").fill("나무 구조")
     page.locator("#find").press("Enter")
-    assert page.locator("#hits li h3").count() == 1
+    assert page.locator("#hits li h2").count() == 1
     page.locator("#verdict").select_option("out of reach")
     page.locator("form.search button").click()
-    assert "verdict=out+of+reach" in page.url and page.locator("#hits li h3").count() == 1
+    assert "verdict=out+of+reach" in page.url and page.locator("#hits li h2").count() == 1
     page.get_by_role("link", name="한국어").click()
     assert page.locator("html").get_attribute("lang") == "ko" and "verdict=out+of+reach" in page.url
     page.locator(".themes a[data-theme=dark]").click()

@@ -102,7 +102,7 @@ def test_a_copy_works_in_a_browser(page: Any, host: str) -> None:
     page.goto(f"{host}/index.html")
     page.locator("#find").fill("나무")
     page.locator("#find").press("Enter")
-    page.locator("#hits li h3 a").click()
+    page.locator("#hits li h2 a").click()
     page.wait_for_url(f"**/papers/{samples.KOREAN}.html")
     page.get_by_role("link", name="한국어").click()
     page.wait_for_url(f"**/ko/papers/{samples.KOREAN}.html")

@@ -138,12 +138,25 @@ class Shipped:
 
 def of_paper(paper: str) -> Shipped:
     """The results of one paper that came with this installation."""
-    return _by_paper().get(paper, Shipped())
-
-
-@functools.lru_cache
-def _by_paper() -> dict[str, Shipped]:
     bundles = shipped()
+    if _index.bundles is not bundles:
+        _index.bundles, _index.papers = bundles, _by_paper(bundles)
+    return _index.papers.get(paper, Shipped())
+
+
+@dataclass
+class _Index:
+    """The shipped results by paper, and what they were indexed from."""
+
+    bundles: tuple[MachineResults, ...] | None = None
+    papers: dict[str, Shipped] = field(default_factory=dict)
+
+
+_index = _Index()
+
+
+def _by_paper(bundles: Iterable[MachineResults]) -> dict[str, Shipped]:
+    bundles = tuple(bundles)
     machines = {bundle.machine.id: bundle.machine.data for bundle in bundles}
     runs: dict[str, list[StoredRun]] = {}
     verdicts: dict[str, list[StoredVerdict]] = {}
