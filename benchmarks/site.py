@@ -27,7 +27,7 @@ import numpy as np
 from search import Words, papers, queries
 
 from sillok.record import Machine, Record, StoredPaper, StoredRun, StoredVerdict, run_id
-from sillok.record.runs import add_run
+from sillok.record.runs import add_run, add_verdict
 
 KINDS = ("today", "paper", "search")
 EACH = 20  # runs of a measured paper: two arms, ten seeds
@@ -104,8 +104,7 @@ def fill(record: Record, count: int, runs: int, seed: int) -> None:
         for place, paper in enumerate(measured):
             for number in range(EACH):
                 add_run(connection, a_run(paper, number, place))
-    for place, paper in enumerate(measured):
-        record.add_verdict(a_verdict(paper, place))
+            add_verdict(connection, a_verdict(paper, place))
     listed = record.papers(limit=min(count, 20_000))
     for day in range(min(1000, max(1, len(listed) // 20))):
         inside = listed[day * 20 : day * 20 + 20]
