@@ -78,6 +78,7 @@ class Engine:
 
         Verdicts are in the record. Plans that did not fit the budget are marked ``left_out``.
         """
+        self._heed()
         machine = fingerprint.machine(self.setting.device)
         self.record.add_machine(Machine(id=machine["id"], data=machine))
         plans = [ClaimPlan(card, claim, self.setting) for card, claim in claims]
