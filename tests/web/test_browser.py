@@ -40,7 +40,9 @@ def problems(page: Any, rules: Any = RULES) -> list[str]:
     return [f"{one['id']}: {node['html'][:160]}" for one in found for node in one["nodes"]]
 
 
-@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize(
+    "path", [path for path in PAGES if path != "/papers/2412.00100"]
+)  # one long one will do
 def test_axe_finds_nothing_in_either_theme(page: Any, server: str, path: str) -> None:
     page.emulate_media(reduced_motion="reduce")
     lang = "ko" if PAGES.index(path) % 2 else "en"
