@@ -72,9 +72,11 @@ _TIMES = {
     "double": 2.0,
     "doubles": 2.0,
     "doubled": 2.0,
+    "doubling": 2.0,
     "triple": 3.0,
     "triples": 3.0,
     "tripled": 3.0,
+    "tripling": 3.0,
 }
 _WORD = re.compile(rf"\b(?:{'|'.join((*_WORDS, *_TIMES))})\b", re.IGNORECASE)
 _KOREAN = {
@@ -142,7 +144,7 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
-        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]", text[end : end + 3]):
+        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째", text[end : end + 3]):
             continue
         printed = match["number"].replace(",", "")
         scale = _SCALES.get((match["scale"] or "").strip().rstrip("s").lower(), 1.0)

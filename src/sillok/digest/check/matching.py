@@ -183,3 +183,61 @@ def _same_metric(one: Concept, other: Concept) -> bool:
     if one.family == other.family and (one.id == one.family or other.id == other.family):
         return True
     return {one.id, other.id} <= {"size", "memory"}
+
+
+def settles(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
+    """Tell whether a match leaves no doubt: it has all names and a metric of the figure, or all figures beside it."""
+    one = match.statement
+    beside = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
+    if (
+        beside
+        and not one.cell
+        and all(any(comparable(f, g) and matches(f, g) for g in one.figures) for f in beside)
+    ):
+        return True
+    named = _named(claim, index)
+    return (
+        bool(named)
+        and not _missing(named, one, match.index, paper)
+        and _agree(claim, index, one, match.index)
+    )
+
+
+def tells(claim: Statement, index: int, match: Match, paper: Paper, *, unit: bool = True) -> bool:
+    """Tell whether another value of the paper is one of the same metric, data set and side, so that it contradicts.
+
+    Of an abstract alone the sentence must name a metric; `unit` says whether the unit must be the same.
+    """
+    figure, other = claim.figures[index], match.figure
+    if unit and figure.unit != other.unit and "?" not in (figure.unit, other.unit):
+        scores = {"", "%", "pp", "point"}
+        if not {figure.unit, other.unit} <= scores or (other.step >= 1 and other.value > 100):
+            return False
+    if paper.thin and not _metrics_of(claim.bound[index] | claim.shared):
+        return False
+    return not _missing(_named(claim, index), match.statement, match.index, paper) and _agree(
+        claim, index, match.statement, match.index
+    )
+
+
+def _named(claim: Statement, index: int) -> set[str]:
+    """The names that stand with a figure."""
+    return {t.key for t in claim.terms if t.kind == "name"} & (claim.bound[index] | claim.near[index])
+
+
+def _missing(named: set[str], one: Statement, place: int, paper: Paper) -> set[str]:
+    """Those names that do not stand with a figure of the paper."""
+    held = one.bound[place] | one.context | paper.own | (set() if one.cell else one.keys)
+    return {key for key in named if key not in held and not paper.aliases.get(key, set()) & held}
+
+
+def _metrics_of(keys: set[str]) -> list[Concept]:
+    known = lexicon().concepts
+    return [known[k] for k in keys if k in known and known[k].metric and k != "quality"]
+
+
+def _agree(claim: Statement, index: int, one: Statement, place: int) -> bool:
+    """Tell whether two figures are of one metric as far as both sentences name it."""
+    mine = _metrics_of(claim.bound[index]) or _metrics_of(claim.shared)
+    there = _metrics_of(one.bound[place] | one.shared | (one.context if one.cell else set()))
+    return not mine or any(_same_metric(m, t) for m in mine for t in there)

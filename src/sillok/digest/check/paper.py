@@ -11,8 +11,8 @@ from dataclasses import replace
 from sillok.digest.check.figures import Figure, delatex, figures
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, runs, statement
-from sillok.digest.check.terms import key_of, lexicon, terms
-from sillok.digest.check.units import Unit, header_unit
+from sillok.digest.check.terms import key_of, lexicon, stem, terms
+from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
 
 _IS_DATA = re.compile(
@@ -21,6 +21,7 @@ _IS_DATA = re.compile(
     re.IGNORECASE,
 )
 
+_SINGLE = re.compile(r"\b(?:one|an?|per|each|every)[ -]([a-z]{3,12})\b", re.IGNORECASE)
 _BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
 
 
@@ -34,6 +35,9 @@ class Paper:
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
+        stems: stems of all its Latin words.
+        single: units of which it speaks in the singular: "one second", "per step".
+        thin: whether nothing but an abstract is at hand, so that what is absent may well stand in the paper.
     """
 
     def __init__(self, text: PaperText) -> None:
@@ -46,6 +50,9 @@ class Paper:
         self.heads: set[str] = set()
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
+        self.stems: set[str] = set()
+        self.single: set[str] = set()
+        self.thin = text.source == "abstract" or all(p.kind in ("title", "abstract") for p in text.passages)
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
@@ -62,6 +69,10 @@ class Paper:
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
         found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))
+        self.stems.update(stem(part) for token in found for part in token.split("-"))
+        for match in _SINGLE.finditer(text):
+            if (unit := unit_after(match[1], 0)) is not None:
+                self.single.add(unit[0].base)
         tokens = [key_of(t) for t in found]
         for token in found:
             self._shown.setdefault(key_of(token), token.strip(".'’-"))
@@ -237,6 +248,12 @@ class Paper:
                 for p in self.text.passages
             )
         return len(key) > 2 and key.removesuffix("s") in self._initials
+
+    def has_words(self, token: str) -> bool:
+        """Tell whether a token that is capitalised words ("Flow Matching") is made of the paper's words."""
+        if not re.fullmatch(r"[A-Z][a-z]+(?:-[A-Z]?[a-z]+)*", token):
+            return False
+        return all(stem(part) in self.stems for part in token.split("-"))
 
     def polarity_of(self, keys: Iterable[str]) -> int:
         """Whether more of what the keys name is better (+1) or less (-1); 0 where that is unknown or mixed."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sillok.digest.check.figures import Figure
+from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 
@@ -60,3 +61,54 @@ def differs(figure: Figure, one: Figure, two: Figure) -> bool:
     if figure.unit == "%":
         return any(abs(change - figure.value) <= half for change in relative)
     return abs(high - low - figure.value) <= half
+
+
+def other_column(claim: Statement, index: int, fitting: list[Match], paper: Paper) -> str | None:
+    """Say so where a figure stands in another column of its row than the one that the sentence names.
+
+    The columns may be metrics or data sets. None where the row has the figure in the named column too, or
+    another passage has it with the named metric.
+    """
+    figure = claim.figures[index]
+    near = (claim.bound[index] | claim.shared) & paper.heads
+    if not near:
+        return None
+    told: str | None = None
+    for _, label, cells in paper.rows:
+        if not _speaks_of(claim, index, label, paper):
+            continue
+        for head, one in cells:
+            if not (comparable(figure, one) and matches(figure, one)):
+                continue
+            for head_, two in cells:
+                named = (head_ - head) & near
+                if (
+                    not named
+                    or (head - head_) & claim.keys
+                    or not comparable(figure, two)
+                    or matches(figure, two)
+                ):
+                    continue
+                if any(named & _held(match) for match in fitting):
+                    return None
+                told = f"in the paper's table it is {_title(head - head_, paper)}, not {_title(named, paper)}"
+    return told
+
+
+def _held(match: Match) -> set[str]:
+    one = match.statement
+    return one.bound[match.index] | one.shared | one.near[match.index]
+
+
+def _title(keys: set[str], paper: Paper) -> str:
+    return " ".join(sorted(paper.show(key.lstrip("~")) for key in keys)) or "another column"
+
+
+def _speaks_of(claim: Statement, index: int, label: set[str], paper: Paper) -> bool:
+    """Tell whether a row is that of the name which a figure stands with, or of the paper's own method."""
+    mine = claim.bound[index] | claim.near[index] | claim.shared
+    if label & mine & {t.key for t in claim.terms if t.kind == "name"}:
+        return True
+    return bool(label & paper.own) and not any(
+        row & mine - paper.heads for _, row, _ in paper.rows if not row & label
+    )

@@ -92,7 +92,7 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
     """Check a direction against the sentence's own figures: "falls from 38 to 41" cannot be."""
     for number in range(len(claim.figures) - 1):
         one, two = claim.figures[number], claim.figures[number + 1]
-        if one.unit != two.unit or one.word or two.word or one.value == two.value:
+        if one.unit != two.unit or one.word or two.word:
             continue
         if not one.unit and one.step != two.step:
             continue  # figures of different kinds: a score and a count
@@ -104,12 +104,23 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
         if any(low < f.start < high for n, f in enumerate(claim.figures) if n not in (number, number + 1)):
             continue  # the word belongs to other figures
         keys = claim.bound[number] | claim.bound[number + 1] | claim.shared
-        size = turn.size or turn.good * paper.polarity_of(keys)
+        size = turn.size or _size(turn, one.unit, keys, paper)
         sign = pair_sign(claim, number, between)
-        if sign and size and (two.value > one.value) != (size * sign > 0):
+        if one.value == two.value:
+            wrong = sign == 1 and size != 0  # "rises from 9.6 to 9.6"
+        else:
+            wrong = bool(sign and size and (two.value > one.value) != (size * sign > 0))
+        if wrong:
             word = claim.text[turn.start : turn.end]
             printed = f"{claim.text[one.start : one.end]} and {claim.text[two.start : two.end]}"
             result.fail("contradicted", f"{word}: {printed} say the opposite")
+
+
+def _size(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
+    """Whether better (or quicker) means more (+1) or less (-1) of what is measured in a unit."""
+    if turn.pace and unit in ("s", "fps"):
+        return -turn.pace if unit == "s" else turn.pace
+    return turn.good * paper.polarity_of(keys)
 
 
 def pair_sign(claim: Statement, number: int, between: str) -> int:

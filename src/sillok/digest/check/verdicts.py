@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match, candidates
+from sillok.digest.check.matching import COMMON, Match, candidates, settles, tells
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.tables import differs, table_sign
+from sillok.digest.check.tables import differs, other_column, table_sign
+from sillok.digest.check.terms import is_name, key_of
 from sillok.digest.check.turns import check_direction, check_pairs, check_sides, pair_sign
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
@@ -44,7 +46,7 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
             continue
         seen.add(term.key)
         result.checked += 1
-        if not paper.has_name(term.key):
+        if not (paper.has_name(term.key) or paper.has_words(claim.text[term.start : term.end])):
             result.fail("not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
 
 
@@ -52,8 +54,12 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     figure = claim.figures[index]
     printed = claim.text[figure.start : figure.end]
     result.checked += 1
+    if _of_a_name(claim, figure, paper) or (figure.printed == 1 and figure.unit in paper.single):
+        return
     same, unit_only, others = candidates(claim, index, paper)
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
+    if not _telling(claim, paper):
+        floor = 0.0
     fitting = [m for m in same if not m.conflicts and m.score >= floor]
     there = {id(m.statement) for m in same}
     rest = [f for n, f in enumerate(claim.figures) if n != index]
@@ -72,11 +78,15 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
         return
     if not fitting:
-        _unfound(figure, printed, same, unit_only, rival, result)
+        _unfound(claim, index, same, unit_only, rival, paper, result)
         return
     best = fitting[0]
-    if _outdone(figure, best, rival, unit_only):
-        assert rival is not None
+    if (
+        rival is not None
+        and _outdone(figure, best, rival)
+        and not settles(claim, index, best, paper)
+        and (not paper.thin or tells(claim, index, rival, paper))
+    ):
         result.cite(rival.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
         return
@@ -86,6 +96,10 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     if wrong_unit is not None and best.figure.unit != figure.unit:
         result.cite(wrong_unit.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        return
+    if (other := other_column(claim, index, fitting, paper)) is not None:
+        result.cite(best.statement.passage)
+        result.fail("contradicted", f"{printed}: {other}")
         return
     result.cite(best.statement.passage)
     check_direction(claim, index, fitting, paper, result)
@@ -108,9 +122,9 @@ def _derived(claim: Statement, index: int, paper: Paper) -> bool:
     return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
 
 
-def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[Match]) -> bool:
+def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
     """Tell whether another value stands in a clearly better context."""
-    if rival is None or rival.statement is best.statement:
+    if rival.statement is best.statement:
         return False
     if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
         return False
@@ -122,36 +136,60 @@ def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[M
 
 
 def _unfound(
-    figure: Figure,
-    printed: str,
+    claim: Statement,
+    index: int,
     same: list[Match],
     unit_only: list[Match],
     rival: Match | None,
+    paper: Paper,
     result: Judgement,
 ) -> None:
-    """Say what is wrong with a figure that no context of the paper bears out."""
+    """Say what is wrong with a figure that no context of the paper bears out.
+
+    Of an abstract alone, what stands there with another name or in another unit contradicts only where metric,
+    data set and side are the same: the figure may well stand elsewhere in the paper.
+    """
+    figure = claim.figures[index]
+    printed = claim.text[figure.start : figure.end]
+    told = rival if rival is not None and rival.score > 0.5 and tells(claim, index, rival, paper) else None
     wrong_unit = next((m for m in unit_only if not m.conflicts and m.score >= SAME_CONTEXT), None)
-    if wrong_unit is not None:
+    if wrong_unit is not None and (not paper.thin or tells(claim, index, wrong_unit, paper, unit=False)):
         result.cite(wrong_unit.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
         return
-    if same and same[0].conflicts:
+    if same and same[0].conflicts and not paper.thin:
         result.cite(same[0].statement.passage)
-        there = f"; the paper says {_text(rival)}" if rival is not None and rival.score > 0.5 else ""
+        there = f"; the paper says {_text(told)}" if told is not None else ""
         result.fail("contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}")
         return
-    if rival is not None and rival.score > 0.5:
-        result.cite(rival.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
+    if told is not None:
+        result.cite(told.statement.passage)
+        result.fail("contradicted", f"{printed}: the paper says {_text(told)} there")
         return
     small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
-    if small and (rival is None or rival.score < 0.35):
+    if small and (rival is None or rival.score < 0.35 or (same and figure.value <= 1)):
         result.reasons.append(f"{printed}: a small count that the paper does not state")
         return
     result.fail(
         "not found",
         f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
     )
+
+
+def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
+    """Tell whether a figure is part of a name that the paper has too: the "2" and the "13B" of "Llama 2 13B"."""
+    if figure.unit or figure.word:
+        return False
+    before = re.search(r"(?:[A-Za-z][\w.+]*[ -])(?:[0-9][\w.]{0,4}[ -])?\Z", claim.text[: figure.start][-40:])
+    if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
+        return False
+    return key_of(before[0] + claim.text[figure.start : figure.end]) in paper.names
+
+
+def _telling(claim: Statement, paper: Paper) -> bool:
+    """Tell whether a sentence has enough terms that the paper knows to judge a figure's context by."""
+    known = {t.key: t.kind for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
+    return len(known) > 1 or "name" in known.values()
 
 
 def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
