@@ -285,10 +285,13 @@ def matches(claim: Figure, paper: Figure) -> bool:
             claim.printed,
             paper.printed,
         ) or _close(claim, claim.value, paper.value)
-    readings = [r for r in (claim.value, claim.other) if r is not None]
-    return any(
-        _close(claim, one, two) for one in readings for two in (paper.value, paper.other) if two is not None
-    )
+    truths = [value for value in (paper.value, paper.other) if value is not None]
+    if any(_close(claim, claim.value, truth) for truth in truths):
+        return True
+    if claim.other is None:
+        return False
+    plain = replace(claim, step=claim.step * claim.other / claim.value)  # "1.2K" read as 1.2 kelvin
+    return any(_close(plain, claim.other, truth) for truth in truths)
 
 
 def _close(claim: Figure, value: float, truth: float) -> bool:
@@ -299,6 +302,8 @@ def _close(claim: Figure, value: float, truth: float) -> bool:
     gap = abs(value - truth)
     if claim.bound == "about":
         loose = {1: 0.15, 2: 0.03}.get(claim.digits, 0.0) if claim.digits < 3 else 0.0
+        if claim.digits == 1 and claim.step >= 1 and claim.printed < 10:
+            return gap <= min(loose * truth, 0.5 * claim.step)
         return gap <= max(loose * truth, claim.step if claim.digits > 2 else 0.5 * claim.step)
     # "more than 2 times" holds for 2.3, "over 8.5 million" not for 8.8 million: a bound is the rounded figure.
     if claim.bound == "over" and value < truth:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sillok.digest.check.figures import Figure, delatex, figures
@@ -35,6 +35,7 @@ class Paper:
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
+        called: keys of its names that are plain capitalised words, told by where they do not open a sentence.
         stems: stems of all its Latin words.
         single: units of which it speaks in the singular: "one second", "per step".
         thin: whether nothing but an abstract is at hand, so that what is absent may well stand in the paper.
@@ -56,6 +57,7 @@ class Paper:
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
+        self.called = _called(text)
         for number, passage in enumerate(text.passages):
             self.keys.append(Counter())
             self._collect(passage.text)
@@ -88,7 +90,7 @@ class Paper:
         before: set[str] = set()
         whole = [sentence.text for sentence in sentences(delatex(plain(passage.text)))]
         for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
-            one = statement(text)
+            one = statement(text, called=self.called)
             one.passage, one.context = number, heading | before
             self.statements.append(one)
             self.keys[number].update(t.key for t in one.terms)
@@ -131,7 +133,7 @@ class Paper:
         if len(rows) < 2:
             return
         header = rows[0]
-        heads = [{t.key for t in terms(cell)} for cell in header]
+        heads = [{t.key for t in terms(cell, self.called)} for cell in header]
         units = [header_unit(cell) for cell in header]
         for column, cell in enumerate(header):
             mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
@@ -143,8 +145,11 @@ class Paper:
             labels.append(label)
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
-        names = [{k for k in label if k in self.names and not k.startswith("~")} for label in labels]
-        self._rival(set().union(*names) if names else set())
+        names = [{k for k in label if not k.startswith("~")} for label in labels]
+        for one in names:
+            for other in names:
+                for key in one - other:  # of rows that share words, what differs is the rival
+                    self.rivals[key] |= other - one
         self._rival({k for head in heads[1:] for k in head if not k.startswith("~")})
         common = [head for head in heads[1:] if head]
         for one in common:
@@ -160,7 +165,7 @@ class Paper:
         units: list[tuple[Unit | None, float]],
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
-        label = {t.key for t in terms(row[0])}
+        label = {t.key for t in terms(row[0], self.called)}
         cells: list[tuple[set[str], Figure]] = []
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
@@ -255,7 +260,7 @@ class Paper:
             return False
         return all(stem(part) in self.stems for part in token.split("-"))
 
-    def polarity_of(self, keys: Iterable[str]) -> int:
+    def polarity_of(self, keys: Collection[str]) -> int:
         """Whether more of what the keys name is better (+1) or less (-1); 0 where that is unknown or mixed."""
         known = lexicon().concepts
         signs = set()
@@ -263,6 +268,8 @@ class Paper:
             sign = self.polarity.get(key) or (known[key].polarity if key in known else 0)
             if sign and key != "quality":
                 signs.add(sign)
+        if not signs and "quality" in keys:
+            return 1  # a score or a result, and nothing else is named
         return signs.pop() if len(signs) == 1 else 0
 
     def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
@@ -279,6 +286,17 @@ class Paper:
                 scored.append((score, number))
         scored.sort(key=lambda pair: (-pair[0], pair[1]))
         return scored[:limit]
+
+
+def _called(text: PaperText) -> frozenset[str]:
+    """The capitalised words that stand inside sentences, titles and headings aside."""
+    found = Counter(
+        key_of(match[0])
+        for passage in text.passages
+        if passage.kind != "title"
+        for match in re.finditer(r"(?<=[a-z0-9,;] )[A-Z][a-z]{2,}(?![\w-])", passage.text)
+    )
+    return frozenset(found)
 
 
 def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from sillok.digest.check.comparisons import Direction, directions, objects, subjects
@@ -65,20 +65,23 @@ class Statement:
         return {term.key for term in self.terms}
 
 
-def statement(text: str, korean: bool | None = None) -> Statement:
-    """Read a sentence (without Markdown and LaTeX); `korean` is told by the script where it is None."""
+def statement(text: str, korean: bool | None = None, called: Collection[str] = ()) -> Statement:
+    """Read a sentence (without Markdown and LaTeX); `korean` is told by the script where it is None.
+
+    `called` are keys that are names wherever they stand capitalised.
+    """
     if korean is None:
         korean = re.search("[가-힣]", text) is not None
-    found = terms(text)
+    found = terms(text, called)
     names = [(t.start, t.end) for t in found if t.kind == "name"]
     result = Statement(text, figures(text, names), found, directions(text), korean=korean)
     result.terms = [
         t for t in found if not any(f.start < t.start < f.end and t.kind != "name" for f in result.figures)
     ]
     known = lexicon().concepts
-    called = [(t.key, t.start, t.end) for t in result.terms if t.kind == "name" or t.key in known]
-    result.objects = objects(text, called)
-    result.subjects = subjects(text, called) - result.objects
+    things = [(t.key, t.start, t.end) for t in result.terms if t.kind == "name" or t.key in known]
+    result.objects = objects(text, things)
+    result.subjects = subjects(text, things) - result.objects
     _bind(result)
     return result
 

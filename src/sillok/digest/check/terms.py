@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
@@ -138,17 +139,17 @@ def is_name(token: str, *, opens: bool) -> bool:
     return core[0].isupper() and not opens
 
 
-def terms(text: str) -> list[Term]:
-    """Return the terms of a sentence in order."""
+def terms(text: str, names: Collection[str] = ()) -> list[Term]:
+    """Return the terms of a sentence in order; `names` are keys that are names also where they open it."""
     known = lexicon()
-    found = _latin(text, known)
+    found = _latin(text, known, names)
     if re.search("[가-힣]", text):
         found += _korean(text, known)
         found.sort(key=lambda term: (term.start, term.end))
     return found
 
 
-def _latin(text: str, known: Lexicon) -> list[Term]:
+def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
     korean = re.search("[가-힣]", text) is not None
     tokens = [part for match in _TOKEN.finditer(text) for part in _parts(match[0], match.start(), known)]
     stems = [stem(token) for token, _, _ in tokens]
@@ -163,7 +164,7 @@ def _latin(text: str, known: Lexicon) -> list[Term]:
             index += length
             continue
         opens = not korean and not re.search(r"[A-Za-z0-9]", text[:start])
-        if is_name(token, opens=opens):
+        if is_name(token, opens=opens and key_of(token) not in names):
             found.append(Term(key_of(_SUFFIX.sub("", token)), "name", start, end))
         elif (
             re.fullmatch(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’-]+", token)

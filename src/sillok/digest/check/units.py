@@ -54,7 +54,7 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"[Mm](?:bit/s|bps)|메가비트/초", "bit/s", 1e6),
     (r"[Kk](?:bit/s|bps)", "bit/s", 1e3),
     (r"bytes?(?![A-Za-z])|바이트", "byte", 1.0),
-    (r"-?bits?(?![A-Za-z])|비트", "bit", 1.0),
+    (r"-?bits?(?![A-Za-z])(?! per )|비트", "bit", 1.0),
     (r"MWh(?![A-Za-z])", "J", 3.6e9),
     (r"kWh(?![A-Za-z])|킬로와트시", "J", 3.6e6),
     (r"Wh(?![A-Za-z])", "J", 3600.0),

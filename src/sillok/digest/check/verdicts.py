@@ -57,10 +57,15 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     if _of_a_name(claim, figure, paper) or (figure.printed == 1 and figure.unit in paper.single):
         return
     same, unit_only, others = candidates(claim, index, paper)
+    if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
+        return  # a bare 0 or 1 that the paper has too
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
     if not _telling(claim, paper):
         floor = 0.0
     fitting = [m for m in same if not m.conflicts and m.score >= floor]
+    exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
+    if fitting and fitting[0].figure.value != figure.value and exact > max(fitting[0].score, SAME_CONTEXT):
+        fitting = []  # as printed it stands with another name, and only rounded with this one
     there = {id(m.statement) for m in same}
     rest = [f for n, f in enumerate(claim.figures) if n != index]
     rival = next(
@@ -167,7 +172,7 @@ def _unfound(
         result.fail("contradicted", f"{printed}: the paper says {_text(told)} there")
         return
     small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
-    if small and (rival is None or rival.score < 0.35 or (same and figure.value <= 1)):
+    if small and (rival is None or rival.score < 0.35):
         result.reasons.append(f"{printed}: a small count that the paper does not state")
         return
     result.fail(
