@@ -36,6 +36,11 @@ class Figure:
     other: float | None = None
     printed: float = 0.0
 
+    @property
+    def decimals(self) -> bool:
+        """Whether it is printed with decimals."""
+        return bool(self.value) and self.step * self.printed < 0.99 * abs(self.value)
+
 
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _FIGURE = re.compile(

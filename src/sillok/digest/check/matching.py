@@ -49,6 +49,7 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
         for place, found in enumerate(one.figures):
             fits = comparable(figure, found)
             equal = fits and matches(figure, found)
+            equal = equal and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
                 continue
@@ -165,7 +166,7 @@ _OF_UNIT = {
 def _metrics(unit: str, mine: set[str], one: Statement, place: int) -> list[str]:
     """Return the paper's metric where it is another than the summary's."""
     known = lexicon().concepts
-    claimed = [known[k] for k in mine if k in known and known[k].metric]
+    claimed = _metrics_of(mine) or [known[k] for k in mine & {"quality"}]
     there = [known[k] for k in one.bound[place] if k in known and known[k].metric]
     if not there and not one.cell:  # "Recall is higher: X reaches 56.8 %"
         start = one.figures[place].start
@@ -173,6 +174,7 @@ def _metrics(unit: str, mine: set[str], one: Statement, place: int) -> list[str]
         there = [known[k] for k in before if k in known and known[k].metric]
     if unit in _OF_UNIT:
         there = [metric for metric in there if metric.id in _OF_UNIT[unit]]
+        claimed = [metric for metric in claimed if metric.id in _OF_UNIT[unit]]
     if not claimed or not there or any(_same_metric(c, t) for c in claimed for t in there):
         return []
     around = [known[k] for k in one.shared if k in known and known[k].metric]

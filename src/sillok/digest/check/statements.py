@@ -20,6 +20,7 @@ _KOREAN = re.compile(
 )
 _PAIR = re.compile(r"\s*(?:to|→|->|에서|부터|–|-|~|에서 약|to about|to around)\s*\Z")
 _JOIN = re.compile(r"\s*(?:,|and|or|, and|&|와|과|및|이|,\s*그리고)\s*\Z")
+_VERSUS = re.compile(r"\([^()]*(?:\bversus\b|\bvs\b|\bagainst\b|\bcompared|대)[^()]*\)")
 _EACH = re.compile(r"\brespectively\b|각각")
 
 
@@ -127,6 +128,7 @@ def _bind(one: Statement) -> None:
         _assign(one, inside[number], own, bound)
     if _EACH.search(one.text):
         _pair(one, bound)
+    _bracketed(one, bound)
     one.bound = bound
     one.shared = {
         t.key
@@ -217,6 +219,19 @@ def _pair(one: Statement, bound: list[set[str]]) -> None:
                 for index, n in zip(figures_, named, strict=True):
                     bound[index] = (bound[index] - keys) | {names[n].key}
                 break
+
+
+def _bracketed(one: Statement, bound: list[set[str]]) -> None:
+    """Pair figures in brackets with the names before them: "A beats B (27.5 versus 34.2)"."""
+    names = [t for t in one.terms if t.kind == "name"]
+    for match in _VERSUS.finditer(one.text):
+        inside = [n for n, f in enumerate(one.figures) if match.start() < f.start < match.end()]
+        before = [t for t in names if t.end <= match.start()]
+        if len(inside) != 2 or len(before) < 2 or any(match.start() < t.start < match.end() for t in names):
+            continue
+        keys = {t.key for t in before}
+        for index, term in zip(inside, before[-2:], strict=True):
+            bound[index] = (bound[index] - keys) | {term.key}
 
 
 def runs(spans: list[tuple[int, int]], text: str) -> list[list[int]]:

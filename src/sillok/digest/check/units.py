@@ -142,8 +142,11 @@ def header_unit(text: str) -> tuple[Unit | None, float]:
         found = unit_after(word, 0)
         if found is not None:
             return found[0], 1.0
-    match = re.search(r"frames per second|\bfps\b", text, re.IGNORECASE)
-    return (Unit("fps"), 1.0) if match else (None, 1.0)
+    if re.search(r"frames per second|\bfps\b", text, re.IGNORECASE):
+        return Unit("fps"), 1.0
+    match = re.search(r"\b(?:milliseconds|seconds|minutes|hours|days)\b(?<!per second)", text, re.IGNORECASE)
+    found = unit_after(match[0].lower(), 0) if match else None
+    return (found[0] if found else None), 1.0
 
 
 #: Units that may stand for one another, because a paper leaves them out or names them loosely.

@@ -64,8 +64,11 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         floor = 0.0
     fitting = [m for m in same if not m.conflicts and m.score >= floor]
     exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
-    if fitting and fitting[0].figure.value != figure.value and exact > max(fitting[0].score, SAME_CONTEXT):
-        fitting = []  # as printed it stands with another name, and only rounded with this one
+    if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
+        # as printed it stands with another name, and with this one only rounded or in a worse context
+        rounded = fitting[0].figure.value != figure.value
+        if exact > (fitting[0].score if rounded else BETTER * fitting[0].score + MARGIN):
+            fitting = []
     there = {id(m.statement) for m in same}
     rest = [f for n, f in enumerate(claim.figures) if n != index]
     rival = next(
