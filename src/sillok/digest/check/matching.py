@@ -221,9 +221,28 @@ def tells(claim: Statement, index: int, match: Match, paper: Paper, *, unit: boo
             return False
     if paper.thin and not _metrics_of(claim.bound[index] | claim.shared):
         return False
+    if paper.thin and _is_change(match.statement, match.index) != _is_change(claim, index):
+        return False  # "a gain of 7.1 %" says nothing of "reaches 61.0 %"
+    count = not figure.unit and figure.step >= 1 and not match.statement.cell
+    if count and not _counted(claim, index) & _counted(match.statement, match.index):
+        return False
     return not _missing(_named(claim, index), match.statement, match.index, paper) and _agree(
         claim, index, match.statement, match.index
     )
+
+
+def _is_change(one: Statement, index: int) -> bool:
+    """Tell whether a word of comparison stands so close to a figure that it is a difference and no level."""
+    turn, figure = one.turn[index], one.figures[index]
+    return turn is not None and max(turn.start - figure.end, figure.start - turn.end) <= 6 + 6 * (
+        not one.korean
+    )
+
+
+def _counted(one: Statement, index: int) -> set[str]:
+    """The terms close to a figure, which say what is counted."""
+    figure = one.figures[index]
+    return {t.key for t in one.terms if -8 <= t.start - figure.end <= 24 or 0 <= figure.start - t.end <= 4}
 
 
 def _named(claim: Statement, index: int) -> set[str]:

@@ -21,6 +21,7 @@ _IS_DATA = re.compile(
     re.IGNORECASE,
 )
 
+_SIZE = re.compile(r"[A-Za-z][\w.]*[ -](?:[0-9.]+[ -])?([0-9]+(?:\.[0-9]+)?)[bB]\b")
 _SINGLE = re.compile(r"\b(?:one|an?|per|each|every)[ -]([a-z]{3,12})\b", re.IGNORECASE)
 _BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
 
@@ -38,6 +39,7 @@ class Paper:
         called: keys of its names that are plain capitalised words, told by where they do not open a sentence.
         stems: stems of all its Latin words.
         single: units of which it speaks in the singular: "one second", "per step".
+        sizes: numbers of parameters that names of models end in: "Llama-3-8B".
         thin: whether nothing but an abstract is at hand, so that what is absent may well stand in the paper.
     """
 
@@ -53,6 +55,7 @@ class Paper:
         self.aliases: dict[str, set[str]] = defaultdict(set)
         self.stems: set[str] = set()
         self.single: set[str] = set()
+        self.sizes: set[float] = set()
         self.thin = text.source == "abstract" or all(p.kind in ("title", "abstract") for p in text.passages)
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
@@ -72,6 +75,7 @@ class Paper:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
         found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))
         self.stems.update(stem(part) for token in found for part in token.split("-"))
+        self.sizes.update(float(match[1]) * 1e9 for match in _SIZE.finditer(text))
         for match in _SINGLE.finditer(text):
             if (unit := unit_after(match[1], 0)) is not None:
                 self.single.add(unit[0].base)

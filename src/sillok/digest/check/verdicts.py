@@ -174,6 +174,9 @@ def _unfound(
         result.cite(told.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(told)} there")
         return
+    if figure.value in paper.sizes and not figure.unit and told is None:
+        result.reasons.append(f"{printed}: the size of a model that the paper names")
+        return
     small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
     if small and (rival is None or rival.score < 0.35):
         result.reasons.append(f"{printed}: a small count that the paper does not state")
