@@ -14,7 +14,7 @@ from sillok.digest.texts import read_text_of
 
 FOLDER = Path(__file__).parent / "planted"
 IDS = tuple(sorted(path.stem for path in FOLDER.glob("*.md")))
-_BLIND = tuple(f"2901.{number:05d}" for number in range(15, 21))
+_BLIND = tuple(f"2901.{number:05d}" for number in range(21, 24))
 #: Rules and thresholds were tuned on the sentences of the development half only; see docs/checking.md.
 HALVES = {
     "development": tuple(id for id in IDS if id not in _BLIND),
