@@ -26,7 +26,7 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
     (
         +1,
         0,
-        r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9])|larger|greater"
+        r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9]| \w+ly\b)|larger|greater"
         rf"|bigger|above{_BEFORE_SIDE}|exceed\w*|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*"
         r"|elevat\w*|up (?:by|to|from)|expand\w*)\b",
     ),
@@ -41,13 +41,13 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         0,
         +1,
         r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior"
-        r"|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?)\b",
+        r"|more (?:accurate|precise|efficient|robust|stable|reliable|consistent|effective)|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?(?! to\b))\b",
     ),
     (
         0,
         -1,
         r"\b(?:worse\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
-        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?)\b",
+        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm(?:s|ed|ing)?|hurts?|lags?)\b",
     ),
     (
         +1,

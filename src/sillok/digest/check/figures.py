@@ -37,6 +37,11 @@ class Figure:
     printed: float = 0.0
 
     @property
+    def is_year(self) -> bool:
+        """Whether it may be a year of the calendar."""
+        return not self.unit and self.step == 1 and 1900 <= self.value <= 2100
+
+    @property
     def decimals(self) -> bool:
         """Whether it is printed with decimals."""
         return bool(self.value) and self.step * self.printed < 0.99 * abs(self.value)
@@ -220,7 +225,10 @@ def _words(text: str) -> Iterator[Figure]:
     for match in _KOREAN_WORD.finditer(text):
         unit_name = "x" if match["counter"] == "배" else ""
         printed = float(_KOREAN[match["word"]])
-        yield Figure(match.start(), match.end(), printed, unit_name, 1.0, 1, word=True, printed=printed)
+        bound = _bound(text, match.start(), match.end())
+        yield Figure(
+            match.start(), match.end(), printed, unit_name, 1.0, 1, bound, word=True, printed=printed
+        )
 
 
 def _joined(text: str, found: list[Figure]) -> list[Figure]:

@@ -120,7 +120,7 @@ def _conflicts(
     for key in mine:
         if key in held or key.startswith("~") or paper.aliases.get(key, set()) & held:
             continue
-        rivals = paper.rivals.get(key, set())
+        rivals = {rival for rival in paper.rivals.get(key, ()) if not rival.startswith("~")}
         named = key not in lexicon().concepts
         if not named and (
             lexicon().concepts[key].metric
@@ -194,6 +194,8 @@ def _same_metric(one: Concept, other: Concept) -> bool:
 def settles(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
     """Tell whether a match leaves no doubt: it has all names and a metric of the figure, or all figures beside it."""
     one = match.statement
+    if corroborated(claim, index, match, paper):
+        return True
     if _missing(_named(claim, index), one, match.index, paper):
         return False
     beside = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
@@ -205,8 +207,32 @@ def settles(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
     )
 
 
+def corroborated(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
+    """Tell whether other figures of the sentence stand beside the paper's figure: in its passage, row or column.
+
+    Small whole numbers stand anywhere, so that they count only within the same sentence.
+    """
+    if match.conflicts:
+        return False
+    one = match.statement
+    groups = [paper.beside[place] for place in one.places]
+    for number, figure in enumerate(claim.figures):
+        if number == index or figure.word:
+            continue
+        weak = figure.digits < 2 and not figure.unit
+        if _among(one.figures, figure) and not one.cell:
+            return True
+        if not weak and any(_among(group, figure) for group in groups):
+            return True
+    return False
+
+
 def _has(one: Statement, figure: Figure) -> bool:
-    return any(comparable(figure, other) and matches(figure, other) for other in one.figures)
+    return _among(one.figures, figure)
+
+
+def _among(group: list[Figure], figure: Figure) -> bool:
+    return any(comparable(figure, other) and matches(figure, other) for other in group)
 
 
 def tells(claim: Statement, index: int, match: Match, paper: Paper, *, unit: bool = True) -> bool:
@@ -217,8 +243,10 @@ def tells(claim: Statement, index: int, match: Match, paper: Paper, *, unit: boo
     figure, other = claim.figures[index], match.figure
     if unit and figure.unit != other.unit and "?" not in (figure.unit, other.unit):
         scores = {"", "%", "pp", "point"}
-        if not {figure.unit, other.unit} <= scores or (other.step >= 1 and other.value > 100):
+        if not {figure.unit, other.unit} <= scores or (other.step >= 1 and not other.decimals):
             return False
+    if other.is_year and not figure.is_year:
+        return False
     if paper.thin and not _metrics_of(claim.bound[index] | claim.shared):
         return False
     if paper.thin and _is_change(match.statement, match.index) != _is_change(claim, index):

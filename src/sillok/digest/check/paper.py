@@ -32,6 +32,7 @@ class Paper:
     Attributes:
         statements: sentences and cells of tables.
         own: keys of the names that the paper gives to its own work.
+        beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
@@ -49,6 +50,7 @@ class Paper:
         self.names: set[str] = set()
         self.rivals: dict[str, set[str]] = defaultdict(set)
         self.polarity: dict[str, int] = {}
+        self.beside: dict[tuple[int, str, int], list[Figure]] = defaultdict(list)
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
         self.keys: list[Counter[str]] = []
@@ -96,6 +98,8 @@ class Paper:
         for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
             one = statement(text, called=self.called)
             one.passage, one.context = number, heading | before
+            one.places = ((number, "", 0),)
+            self.beside[number, "", 0] += one.figures
             self.statements.append(one)
             self.keys[number].update(t.key for t in one.terms)
             before = before | one.keys
@@ -144,8 +148,10 @@ class Paper:
             for key in heads[column] if mark else ():
                 self.polarity.setdefault(key, mark)
         labels: list[set[str]] = []
-        for row in rows[1:]:
-            label, cells = self._row(number, row, heads, units, caption)
+        for column, cell in enumerate(header):
+            self._header(number, column, cell, heads[column], caption)
+        for line, row in enumerate(rows[1:], start=1):
+            label, cells = self._row(number, line, row, heads, units, caption)
             labels.append(label)
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
@@ -164,6 +170,7 @@ class Paper:
     def _row(
         self,
         number: int,
+        line: int,
         row: list[str],
         heads: list[set[str]],
         units: list[tuple[Unit | None, float]],
@@ -171,20 +178,45 @@ class Paper:
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
         label = {t.key for t in terms(row[0], self.called)}
         cells: list[tuple[set[str], Figure]] = []
+        unit, scale = units[0]
+        for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
+            places = ((number, "row", line), (number, "column", 0))
+            self._cell(row[0], _scaled(figure, unit, scale), label | heads[0], caption, number, places)
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
             unit, scale = units[column] if column < len(units) else (None, 1.0)
             text = delatex(plain(cell))
             for figure in figures(text)[:3]:
                 found = _scaled(figure, unit, scale)
-                one = Statement(f"{row[0]} | {cell}", [found], [])
-                one.bound, one.near, one.others, one.turn = [label | head], [set()], [set()], [None]
-                one.passage, one.context, one.cell = number, caption, True
-                self.statements.append(one)
+                places = ((number, "row", line), (number, "column", column))
+                self._cell(f"{row[0]} | {cell}", found, label | head, caption, number, places)
                 cells.append((head, found))
         self.keys[number].update(label)
         self.keys[number].update(key for head in heads for key in head)
         return label, cells
+
+    def _header(self, number: int, column: int, cell: str, head: set[str], caption: set[str]) -> None:
+        """Note the figures of a header ("5 steps", "128K"), which stand beside those of its column."""
+        names = [(t.start, t.end) for t in terms(cell, self.called) if t.kind == "name"]
+        for figure in figures(delatex(plain(cell)), names):
+            one = figure if figure.unit else replace(figure, unit="?")
+            self._cell(cell, one, head, caption, number, ((number, "column", column),))
+
+    def _cell(
+        self,
+        text: str,
+        figure: Figure,
+        keys: set[str],
+        caption: set[str],
+        number: int,
+        places: tuple[tuple[int, str, int], ...],
+    ) -> None:
+        one = Statement(text, [figure], [])
+        one.bound, one.near, one.others, one.turn = [keys], [set()], [set()], [None]
+        one.passage, one.context, one.cell, one.places = number, caption, True, places
+        self.statements.append(one)
+        for place in places:
+            self.beside[place].append(figure)
 
     def _caption(self, number: int) -> set[str]:
         """The keys of a table's caption (the passage beside it) and heading."""

@@ -91,6 +91,11 @@ def other_column(claim: Statement, index: int, fitting: list[Match], paper: Pape
                     continue
                 if any(named & _held(match) for match in fitting):
                     return None
+                if any(
+                    named & claim.bound[n] and comparable(f, two) and matches(f, two)
+                    for n, f in enumerate(claim.figures)
+                ):
+                    continue  # the sentence gives that column its own figure
                 told = f"in the paper's table it is {_title(head - head_, paper)}, not {_title(named, paper)}"
     return told
 

@@ -18,8 +18,8 @@ def check_direction(
 ) -> None:
     """Compare the direction of a figure ("38 % faster") with that of its matches."""
     turn = claim.turn[index]
-    if turn is None:
-        return
+    if turn is None or _CONDITION.match(claim.text, turn.end):
+        return  # "with a higher rank" is a setting and no result
     floor = 0.6 * fitting[0].score
     verdicts = []
     partner = _partner(claim, index)
@@ -32,6 +32,8 @@ def check_direction(
             continue
         if _gap(claim, index, turn) > reach or _gap(match.statement, match.index, other) > reach:
             continue  # the word goes with something else
+        if re.search("[:;]", _between(match.statement, match.index, other)):
+            continue
         if partner is not None and not any(matches(partner, f) for f in match.statement.figures):
             continue
         against = opposed(turn, other, _polarity(claim, index, match, paper))
@@ -52,6 +54,17 @@ def check_direction(
         other = match.statement.turn[match.index]
         there = match.statement.text[other.start : other.end] if other else ""
         result.fail("contradicted", f"{word}: the paper says {there!r}")
+
+
+_CONDITION = re.compile(r"[가-힣]{0,2}(?:면|어도|려도|여도|더라도)(?=[\s,])")
+
+
+def _between(one: Statement, index: int, turn: Direction) -> str:
+    """The text between a figure and a word of comparison."""
+    figure = one.figures[index]
+    return (
+        one.text[figure.end : turn.start] if turn.start >= figure.end else one.text[turn.end : figure.start]
+    )
 
 
 def _gap(one: Statement, index: int, turn: Direction) -> int:
@@ -116,10 +129,26 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
             result.fail("contradicted", f"{word}: {printed} say the opposite")
 
 
+_RESOURCES = {
+    "flops",
+    "time",
+    "latency",
+    "training-time",
+    "size",
+    "memory",
+    "cost",
+    "energy",
+    "power",
+    "speed",
+}
+
+
 def _size(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
     """Whether better (or quicker) means more (+1) or less (-1) of what is measured in a unit."""
     if turn.pace and unit in ("s", "fps"):
         return -turn.pace if unit == "s" else turn.pace
+    if unit in ("%", "pp", "point"):
+        keys = keys - _RESOURCES  # "computation questions": such a share is no amount of computation
     return turn.good * paper.polarity_of(keys)
 
 
@@ -128,12 +157,16 @@ def pair_sign(claim: Statement, number: int, between: str) -> int:
     one, two = claim.figures[number], claim.figures[number + 1]
     before = claim.text[max(0, one.start - 12) : one.start]
     after = claim.text[two.end : two.end + 8]
-    if re.fullmatch(r"\s*(?:to|→|->)\s*(?:about |around )?", between) and re.search(r"\bfrom\s*$", before):
+    if re.fullmatch(
+        r"(?:\s+(?:for|of|with|in|on)\b[^,;:.]{1,40})?\s*(?:to|→|->)\s*(?:about |around )?", between
+    ) and (re.search(r"\bfrom\s*$", before)):
         return 1
-    if re.match(r"\s*(?:에서|→)\s*(?:약\s*)?$", between) and re.match(r"\s?(?:으로|로|까지)", after):
+    if re.match(r"\s*(?:에서|→)\s*(?:\S{1,24}의\s)?(?:약\s*)?$", between) and re.match(
+        r"\s?(?:으로|로|까지)", after
+    ):
         return 1
-    beaten = r"\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
-    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < 40:
+    beaten = r"\)?\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
+    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < 70:
         return -1
     if (
         re.search(r"\b(?:than|above|below|ahead of|behind|versus|against|over)\b", between)

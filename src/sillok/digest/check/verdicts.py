@@ -7,7 +7,7 @@ import re
 
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match, candidates, settles, tells
+from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, settles, tells
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import differs, other_column, table_sign
@@ -62,7 +62,9 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
     if not _telling(claim, paper):
         floor = 0.0
-    fitting = [m for m in same if not m.conflicts and m.score >= floor]
+    fitting = [
+        m for m in same if not m.conflicts and (m.score >= floor or corroborated(claim, index, m, paper))
+    ]
     exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
     if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
         # as printed it stands with another name, and with this one only rounded or in a worse context
@@ -93,7 +95,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         rival is not None
         and _outdone(figure, best, rival)
         and not settles(claim, index, best, paper)
-        and (not paper.thin or tells(claim, index, rival, paper))
+        and tells(claim, index, rival, paper)
     ):
         result.cite(rival.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
@@ -116,6 +118,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
 def _derived(claim: Statement, index: int, paper: Paper) -> bool:
     """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
     figure = claim.figures[index]
+    if figure.word and figure.unit == "x" and figure.bound == "over":
+        return any(_at_least(figure.value, one, two) for one, two in itertools.pairwise(claim.figures))
     if (
         figure.unit not in ("x", "%", "point", "pp", "dB")
         or figure.word
@@ -128,6 +132,12 @@ def _derived(claim: Statement, index: int, paper: Paper) -> bool:
         if told and figure not in (one, two) and differs(figure, one, two):
             return True
     return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
+
+
+def _at_least(times: float, one: Figure, two: Figure) -> bool:
+    """Tell whether two figures differ by a factor and a little more: "from 34 % to 72 %, more than twofold"."""
+    low, high = sorted((one.value, two.value))
+    return one.unit == two.unit and low > 0 and times <= high / low < times + 1
 
 
 def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
