@@ -114,7 +114,7 @@ def _conflicts(
     conflicts: list[str] = []
     misses: list[str] = []
     mine = claim.bound[index] | ((claim.near[index] & claim.shared) - claim.objects)
-    if _alone(claim, index):
+    if _alone(claim, index) and index not in claim.open:
         mine = mine | claim.shared
     said = claim.keys
     for key in mine:
@@ -212,17 +212,19 @@ def corroborated(claim: Statement, index: int, match: Match, paper: Paper) -> bo
 
     Small whole numbers stand anywhere, so that they count only within the same sentence.
     """
-    if match.conflicts:
+    figure, one = claim.figures[index], match.statement
+    exact = figure.digits > 2 or abs(figure.value - match.figure.value) <= 1e-9 * abs(figure.value)
+    names = {t.key for t in claim.terms if t.kind == "name"} & claim.bound[index]
+    if match.conflicts or not exact or _missing(names, one, match.index, paper):
         return False
-    one = match.statement
-    groups = [paper.beside[place] for place in one.places]
-    for number, figure in enumerate(claim.figures):
-        if number == index or figure.word:
+    count = not figure.unit and not figure.decimals and figure.value < 1000
+    groups = [] if count and not one.cell else [paper.beside[place] for place in one.places]
+    for number, other in enumerate(claim.figures):
+        if number == index or other.word:
             continue
-        weak = figure.digits < 2 and not figure.unit
-        if _among(one.figures, figure) and not one.cell:
+        if not one.cell and _among(one.figures, other):
             return True
-        if not weak and any(_among(group, figure) for group in groups):
+        if (other.digits > 1 or other.unit) and any(_among(group, other) for group in groups):
             return True
     return False
 
@@ -280,7 +282,9 @@ def _named(claim: Statement, index: int) -> set[str]:
 
 def _missing(named: set[str], one: Statement, place: int, paper: Paper) -> set[str]:
     """Those names that do not stand with a figure of the paper."""
-    held = one.bound[place] | one.context | paper.own | (set() if one.cell else one.keys)
+    held = one.bound[place] | one.context | paper.own
+    if not one.cell:  # of an abstract the figure's own names count, not all those of its sentence
+        held = held | (one.shared | one.near[place] if paper.thin else one.keys)
     return {key for key in named if key not in held and not paper.aliases.get(key, set()) & held}
 
 

@@ -32,6 +32,7 @@ class Paper:
     Attributes:
         statements: sentences and cells of tables.
         own: keys of the names that the paper gives to its own work.
+        base: by a table's column, the printed value of the row that an ablation starts from.
         beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
@@ -50,6 +51,8 @@ class Paper:
         self.names: set[str] = set()
         self.rivals: dict[str, set[str]] = defaultdict(set)
         self.polarity: dict[str, int] = {}
+        self.base: dict[tuple[int, str, int], float] = {}
+        self.title = {t.key for t in terms("the " + (text.title or "").split(":")[0]) if t.kind == "name"}
         self.beside: dict[tuple[int, str, int], list[Figure]] = defaultdict(list)
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
@@ -62,7 +65,7 @@ class Paper:
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
-        self.called = _called(text)
+        self.called = _called(text) | self.title
         for number, passage in enumerate(text.passages):
             self.keys.append(Counter())
             self._collect(passage.text)
@@ -93,13 +96,15 @@ class Paper:
 
     def _prose(self, number: int, passage: Passage) -> None:
         heading = {t.key for t in terms(passage.section)}
+        section = next(n for n, p in enumerate(self.text.passages) if p.section == passage.section)
         before: set[str] = set()
         whole = [sentence.text for sentence in sentences(delatex(plain(passage.text)))]
         for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
             one = statement(text, called=self.called)
             one.passage, one.context = number, heading | before
-            one.places = ((number, "", 0),)
+            one.places = ((number, "", 0), (section, "section", 0))
             self.beside[number, "", 0] += one.figures
+            self.beside[section, "section", 0] += [f for f in one.figures if f.digits > 2]
             self.statements.append(one)
             self.keys[number].update(t.key for t in one.terms)
             before = before | one.keys
@@ -142,7 +147,11 @@ class Paper:
             return
         header = rows[0]
         heads = [{t.key for t in terms(cell, self.called)} for cell in header]
+        inherited = self._caption_unit(number)
         units = [header_unit(cell) for cell in header]
+        units = [
+            (inherited, scale) if unit is None and scale == 1.0 else (unit, scale) for unit, scale in units
+        ]
         for column, cell in enumerate(header):
             mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
             for key in heads[column] if mark else ():
@@ -190,6 +199,8 @@ class Paper:
                 found = _scaled(figure, unit, scale)
                 places = ((number, "row", line), (number, "column", column))
                 self._cell(f"{row[0]} | {cell}", found, label | head, caption, number, places)
+                if _is_base(row[0], label, self.title):
+                    self.base.setdefault(places[1], found.printed)
                 cells.append((head, found))
         self.keys[number].update(label)
         self.keys[number].update(key for head in heads for key in head)
@@ -217,6 +228,17 @@ class Paper:
         self.statements.append(one)
         for place in places:
             self.beside[place].append(figure)
+
+    def _caption_unit(self, number: int) -> Unit | None:
+        """The unit of time that a caption gives to all columns: "Prefill time in seconds"."""
+        for near in (number - 1, number + 1):
+            if 0 <= near < len(self.text.passages) and self.text.passages[near].kind == "caption":
+                match = re.search(
+                    r"\bin (milliseconds|seconds|minutes|hours|days)\b", self.text.passages[near].text
+                )
+                if match and (found := unit_after(match[1], 0)) is not None:
+                    return found[0]
+        return None
 
     def _caption(self, number: int) -> set[str]:
         """The keys of a table's caption (the passage beside it) and heading."""
@@ -322,6 +344,12 @@ class Paper:
                 scored.append((score, number))
         scored.sort(key=lambda pair: (-pair[0], pair[1]))
         return scored[:limit]
+
+
+def _is_base(cell: str, label: set[str], title: set[str]) -> bool:
+    """Tell whether a row is what an ablation starts from: "Full", "Ours", or the method alone."""
+    word = re.sub(r"[^a-z ]", "", cell.lower()).strip()
+    return word in ("full", "ours", "full model", "full method", "default") or bool(label and label <= title)
 
 
 def _called(text: PaperText) -> frozenset[str]:

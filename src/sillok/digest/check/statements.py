@@ -37,6 +37,7 @@ class Statement:
         others: for each figure, the keys that stand with another figure only.
         objects: keys of what the sentence compares with ("than X").
         subjects: keys of what its clauses speak of.
+        open: figures of which the sentence does not say whose they are: the second of "28.9 against 28.5".
         turn: for each figure the direction that goes with it, or None.
         passage: number of the passage in the paper (-1 for a summary's sentence).
         places: what it shares with figures that stand beside its own: its passage, or its row and column.
@@ -55,6 +56,7 @@ class Statement:
     others: list[set[str]] = field(default_factory=list)
     objects: set[str] = field(default_factory=set)
     subjects: set[str] = field(default_factory=set)
+    open: set[int] = field(default_factory=set)
     turn: list[Direction | None] = field(default_factory=list)
     passage: int = -1
     places: tuple[tuple[int, str, int], ...] = ()
@@ -143,7 +145,9 @@ def _bind(one: Statement) -> None:
     named = {t.key for t in one.terms if t.kind == "name"}
     one.near = [set() if keys & named else (every | one.shared) & named for keys in bound]
     for index, keys in loose.items():
-        one.near[index] |= keys
+        one.near[index] |= keys & named
+    for index in one.open:
+        one.near[index] = set()
     one.others = [every - keys - one.shared - near for keys, near in zip(bound, one.near, strict=True)]
     for index in range(len(one.figures)):
         turn = _turn(one, clauses, inside, index)
@@ -257,10 +261,16 @@ def _contrasted(one: Statement, bound: list[set[str]]) -> dict[int, set[str]]:
         both = {t.key for t in names} & bound[index] & bound[index + 1]
         if _AGAINST.match(between) and not re.match(r"\W*(?:for|of|with|by)\b", after):
             theirs = both & one.objects
+            if not bound[index + 1] & one.objects:
+                one.open.add(index + 1)
             loose[index], loose[index + 1] = theirs, both - theirs
         elif re.fullmatch(r"에서\s(?:약\s)?", between):
-            mine = {t.key for t in names if _OF_FIRST.fullmatch(one.text[t.end : left.start])}
-            loose[index + 1] = both & mine
+            mine = {
+                t.key
+                for t in one.terms
+                if t.kind != "word" and _OF_FIRST.fullmatch(one.text[t.end : left.start])
+            }
+            loose[index + 1] = bound[index + 1] & mine
     for index, keys in loose.items():
         bound[index] = bound[index] - keys
     return loose

@@ -9,6 +9,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Literal, NamedTuple
 
+from sillok.digest.check.units import unit_after
+
 Kind = Literal["name", "concept", "word"]
 
 
@@ -132,6 +134,10 @@ def is_name(token: str, *, opens: bool) -> bool:
     core = token.strip("'-./")
     if core in _UNIT_NAMES:
         return False
+    number = re.match(r"[0-9][0-9.,]*", core)
+    unit = unit_after(core, number.end() if number else 0)
+    if unit is not None and unit[1] == len(core) and (number or (len(core) < 5 and not core.isupper())):
+        return False  # "23.4kJ", "mW"
     if len(core) < 2 or not re.search("[A-Za-zÀ-ÿ]", core):
         return False
     if re.search(r"[a-z0-9À-ÿ-][A-Z]|[A-Z]{2}|[A-Za-z]-?[0-9]|[0-9][A-Za-z]{2}", core):

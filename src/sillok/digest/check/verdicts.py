@@ -103,7 +103,11 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
     )
-    if wrong_unit is not None and best.figure.unit != figure.unit:
+    if wrong_unit is None and figure.unit and best.figure.printed != figure.printed:
+        wrong_unit = next(  # "1.6 minutes" is 94 seconds, rounded; yet the paper says 1.6 seconds
+            (m for m in others if m.figure.printed == figure.printed and m.score > best.score), None
+        )
+    if wrong_unit is not None and (best.figure.unit != figure.unit or wrong_unit in others):
         result.cite(wrong_unit.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
         return
