@@ -298,6 +298,10 @@ def matches(claim: Figure, paper: Figure) -> bool:
             claim.printed,
             paper.printed,
         ) or _close(claim, claim.value, paper.value)
+    if claim.other is None and paper.other is None:
+        if not 0.5 * claim.value <= paper.value <= 2.0 * claim.value and claim.value > 0:
+            return False  # no rounding and no bound reaches so far; most pairs end here
+        return _close(claim, claim.value, paper.value)
     truths = [value for value in (paper.value, paper.other) if value is not None]
     if any(_close(claim, claim.value, truth) for truth in truths):
         return True

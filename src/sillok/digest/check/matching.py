@@ -199,7 +199,7 @@ def settles(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
     if _missing(_named(claim, index), one, match.index, paper):
         return False
     beside = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
-    if beside and not one.cell and all(_has(one, f) for f in beside):
+    if beside and not one.cell and all(_among(one.figures, f) for f in beside):
         return True
     named = {t.key for t in claim.terms if t.kind == "name"} & claim.bound[index]
     return bool(named & (one.bound[match.index] | (set() if one.cell else one.keys))) and _agree(
@@ -218,19 +218,15 @@ def corroborated(claim: Statement, index: int, match: Match, paper: Paper) -> bo
     if match.conflicts or not exact or _missing(names, one, match.index, paper):
         return False
     count = not figure.unit and not figure.decimals and figure.value < 1000
-    groups = [] if count and not one.cell else [paper.beside[place] for place in one.places]
+    places = () if count and not one.cell else one.places
     for number, other in enumerate(claim.figures):
         if number == index or other.word:
             continue
         if not one.cell and _among(one.figures, other):
             return True
-        if (other.digits > 1 or other.unit) and any(_among(group, other) for group in groups):
+        if (other.digits > 1 or other.unit) and any(paper.stands(other, place) for place in places):
             return True
     return False
-
-
-def _has(one: Statement, figure: Figure) -> bool:
-    return _among(one.figures, figure)
 
 
 def _among(group: list[Figure], figure: Figure) -> bool:
@@ -246,6 +242,8 @@ def tells(claim: Statement, index: int, match: Match, paper: Paper, *, unit: boo
     if unit and figure.unit != other.unit and "?" not in (figure.unit, other.unit):
         scores = {"", "%", "pp", "point"}
         if not {figure.unit, other.unit} <= scores or (other.step >= 1 and not other.decimals):
+            return False
+        if not 1 / 30 < other.value / (figure.value or 1.0) < 30:
             return False
     if other.is_year and not figure.is_year:
         return False

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from sillok.digest.check.figures import Figure, delatex, figures
+from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
@@ -62,6 +62,7 @@ class Paper:
         self.single: set[str] = set()
         self.sizes: set[float] = set()
         self.thin = text.source == "abstract" or all(p.kind in ("title", "abstract") for p in text.passages)
+        self._standing: dict[tuple[Figure, tuple[int, str, int]], bool] = {}
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
@@ -312,6 +313,14 @@ class Paper:
             )
         return len(key) > 2 and key.removesuffix("s") in self._initials
 
+    def stands(self, figure: Figure, place: tuple[int, str, int]) -> bool:
+        """Tell whether a passage, a row or a column has a figure."""
+        key = (figure, place)
+        if key not in self._standing:
+            group = self.beside[place]
+            self._standing[key] = any(comparable(figure, f) and matches(figure, f) for f in group)
+        return self._standing[key]
+
     def has_words(self, token: str) -> bool:
         """Tell whether a token that is capitalised words ("Flow Matching") is made of the paper's words."""
         if not re.fullmatch(r"[A-Z][a-z]+(?:-[A-Z]?[a-z]+)*", token):
@@ -368,4 +377,6 @@ def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
         return figure
     factor = scale * (unit.factor if unit else 1.0)
     base = unit.base if unit else "?"
+    if factor == 1.0 and base == figure.unit:
+        return figure
     return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)

@@ -74,9 +74,12 @@ def other_column(claim: Statement, index: int, fitting: list[Match], paper: Pape
     if not near:
         return None
     told: str | None = None
+    mine = claim.bound[index] | claim.near[index] | claim.shared
+    named_here = mine & {t.key for t in claim.terms if t.kind == "name"}
+    others = any(row & mine - paper.heads for _, row, _ in paper.rows if not row & paper.own)
     for _, label, cells in paper.rows:
-        if not _speaks_of(claim, index, label, paper):
-            continue
+        if not (label & named_here or (label & paper.own and not others)):
+            continue  # neither the row of a name that the figure stands with nor that of the paper's own method
         for head, one in cells:
             if not (comparable(figure, one) and matches(figure, one)):
                 continue
@@ -107,13 +110,3 @@ def _held(match: Match) -> set[str]:
 
 def _title(keys: set[str], paper: Paper) -> str:
     return " ".join(sorted(paper.show(key.lstrip("~")) for key in keys)) or "another column"
-
-
-def _speaks_of(claim: Statement, index: int, label: set[str], paper: Paper) -> bool:
-    """Tell whether a row is that of the name which a figure stands with, or of the paper's own method."""
-    mine = claim.bound[index] | claim.near[index] | claim.shared
-    if label & mine & {t.key for t in claim.terms if t.kind == "name"}:
-        return True
-    return bool(label & paper.own) and not any(
-        row & mine - paper.heads for _, row, _ in paper.rows if not row & label
-    )

@@ -129,15 +129,22 @@ def key_of(name: str) -> str:
     return re.sub(r"[^0-9a-zà-ÿ+]", "", name.lower())
 
 
+def _is_measure(core: str) -> bool:
+    """Tell whether a token is a unit, with or without a figure before it: "23.4kJ", "mW"."""
+    number = re.match(r"[0-9][0-9.,]*", core)
+    if number is None and not (len(core) < 5 and core[:1].islower() and not core.islower()):
+        return False
+    unit = unit_after(core, number.end() if number else 0)
+    return unit is not None and unit[1] == len(core)
+
+
 def is_name(token: str, *, opens: bool) -> bool:
     """Tell whether a Latin token looks like a name; `opens` says that it opens an English sentence."""
     core = token.strip("'-./")
     if core in _UNIT_NAMES:
         return False
-    number = re.match(r"[0-9][0-9.,]*", core)
-    unit = unit_after(core, number.end() if number else 0)
-    if unit is not None and unit[1] == len(core) and (number or (len(core) < 5 and not core.isupper())):
-        return False  # "23.4kJ", "mW"
+    if _is_measure(core):
+        return False
     if len(core) < 2 or not re.search("[A-Za-zÀ-ÿ]", core):
         return False
     if re.search(r"[a-z0-9À-ÿ-][A-Z]|[A-Z]{2}|[A-Za-z]-?[0-9]|[0-9][A-Za-z]{2}", core):
