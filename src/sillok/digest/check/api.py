@@ -145,7 +145,7 @@ class _Checker:
     def judge(self, sentence: str, korean: bool | None = None) -> Judgement:
         """Judge one sentence; models are asked after the figures and names."""
         text = delatex(plain(sentence))
-        result = judge(statement(text[:LONGEST], korean), self.paper)
+        result = judge(statement(text[:LONGEST], korean, self.paper.called), self.paper)
         if len(text) > LONGEST:
             result.fail("not found", f"only the first {LONGEST:,} characters of this sentence were looked at")
             return result
