@@ -88,7 +88,7 @@ def test_no_key_still_gives_a_digest(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        (("daily", "2099-01-01"), "sillok: date: 2099-01-01 is in the future"),
+        (("daily", "2099-01-01"), "sillok: date: 2099-01-01 lies in the future"),
         (("daily", "noday"), "sillok: date: 'noday' is no day; YYYY-MM-DD, today and yesterday are accepted"),
         (("daily", "2024-12-04", *LOCAL, "--language", "!"), "sillok: language: '!' is no tag"),
         (("daily", "2024-12-04", *LOCAL, "--prices", "free"), "sillok: --prices: 'free' is not two numbers"),

@@ -80,19 +80,31 @@ def test_ids_listings_and_ranges(sillok, site):
     assert "Words [bold]and[/bold] <b>marks</b>" in sillok("--ids", "2412.00002", "--no-text")[1]
     assert len(json.loads(sillok("2024-12-03", "--listing", "cs.LG", "--no-text", "--json")[1])) == 2
     code, out, err = sillok("2024-12-04", "--until", "2024-12-05", "--no-text", "--json")
-    assert (code, len(json.loads(out)), err) == (0, 2, "2024-12-05 (Thursday): no papers\n")
+    assert (code, len(json.loads(out)), err) == (0, 2, "2024-12-05 (Thursday): no papers are listed\n")
 
 
-def test_a_paper_that_fails_is_named_and_the_command_goes_on_later(sillok, site):
-    site.faults += [Fault(f"/{kind}/2412.00001", times=1, status=403) for kind in ("html", "pdf")]
+def test_a_broken_connection_costs_a_second_try_and_no_other_paper(sillok, site):
+    """A paper that arXiv refuses to give is named."""
+    site.faults += [Fault(f"/{kind}/2412.00001", times=5, status=403) for kind in ("html", "pdf")]
+    site.faults += [Fault(f"/{kind}/2412.00002", cut=True, times=1) for kind in ("html", "pdf")]
     site.papers["2412.00001"].summary = ""
-    site.faults += [Fault("/html/2412.00002", times=1, status=429, headers={"Retry-After": "9999"})]
-    site.faults += [Fault("/pdf/2412.00002", times=1, status=429, headers={"Retry-After": "9999"})]
+    code, _, err = sillok("2024-12-04")
+    assert (code, site.paths("/pdf/2412.00002v1")) == (0, ["/pdf/2412.00002v1"] * 2)
+    assert "2412.00001: no full text" in err
+
+
+def test_a_site_that_says_too_many_requests_is_left_alone(sillok, site):
+    """It asks for hours: it is asked once for all papers, and the same command fetches them later."""
+    site.faults.append(Fault("/html", times=99, status=429, headers={"Retry-After": "9999"}))
     code, _, err = sillok("2024-12-04")
     assert code == 1
-    assert "2412.00002: " in err
-    assert "asks to wait 9999 s" in err
-    assert "1 of 2 papers have no text yet: the same command goes on from there" in err
+    assert len(site.paths("/html")) + len(site.paths("/pdf")) == 1
+    lines = err.splitlines()
+    assert (
+        lines[0].startswith("2412.00002: ") and "asks to wait 9999 s" in lines[0] and "not asked" in lines[1]
+    )
+    assert lines[2:] == ["2 of 2 papers have no text yet: the same command goes on from there"]
+    site.faults.clear()
     assert sillok("2024-12-04")[0] == 0
 
 
@@ -100,7 +112,7 @@ def test_a_paper_that_fails_is_named_and_the_command_goes_on_later(sillok, site)
     ("words", "line"),
     [
         (["2999-01-01"], "sillok: date: 2999-01-01 lies in the future"),
-        (["yesterday"], "sillok: date: 'yesterday' is no date such as '2024-12-04'"),
+        (["someday"], "sillok: date: 'someday' is no day; YYYY-MM-DD, today and yesterday are accepted"),
         (["--ids", "x"], "sillok: ids: 'x' is no arXiv identifier"),
         (["--ids", "2412.99999"], "2412.99999: arXiv knows no such paper"),
         (["2024-12-04", "--listing", "??"], "sillok: listing: '??' is no category"),

@@ -381,8 +381,20 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(ERROR)
+    except SystemExit as ended:
+        # Typer turns Ctrl-C into an exit without a word; a command that said its own has no such cause.
+        if isinstance(getattr(ended.__context__, "__cause__", None), KeyboardInterrupt):
+            print("sillok: interrupted", file=sys.stderr)
+        raise
     except Exception as error:
         if os.environ.get("SILLOK_DEBUG"):
             raise
-        print(f"sillok: {' '.join(str(error).split()) or type(error).__name__}", file=sys.stderr)
+        print(f"sillok: {_line(error)}", file=sys.stderr)
         sys.exit(ERROR)
+
+
+def _line(error: Exception) -> str:
+    """Return what went wrong in one line; a file's trouble as "FILE: No space left on device"."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split()) or type(error).__name__

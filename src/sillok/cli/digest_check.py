@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sillok.cli.digest_sources import texts_in
 from sillok.cli.options import ERROR, JsonOption
 from sillok.cli.out import console, emit, remark
 
 if TYPE_CHECKING:
     from sillok.digest.check import Finding
+    from sillok.digest.text import PaperText
+    from sillok.digest.texts import Folder
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +27,7 @@ def register(app: typer.Typer) -> None:
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="A digest in Markdown, whoever wrote it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A digest in Markdown, whoever wrote it.")],
     papers: Annotated[
         Path, typer.Option("--papers", metavar="DIR", help="Texts named <arXiv id>.txt, .html, .pdf or .md.")
     ],
@@ -47,10 +52,9 @@ def check(
     """Look up every figure, name and comparison of a digest in its papers' texts."""
     from sillok import digest
     from sillok.digest import check as checking
-    from sillok.digest.texts import folder
 
     found = digest.read(file)
-    texts = folder(papers)
+    texts = _reader(texts_in(papers, remark))
     embed = checking.load_embedder(embedder) if embedder else None
     entail = checking.load_entailment(entailment) if entailment else None
     findings = [
@@ -64,6 +68,23 @@ def check(
         _table(file, findings, show_all)
     if strict and any(finding.verdict != "supported" for finding in findings):
         raise typer.Exit(ERROR)
+
+
+def _reader(texts: Folder) -> Callable[[str], PaperText | None]:
+    """Return a function that reads a paper's text once, or None where it has no word; why is a remark."""
+
+    @cache
+    def read(id: str) -> PaperText | None:
+        try:
+            text = texts.get(id)
+        except (ValueError, OSError) as error:  # a damaged file costs its own entry, and no other
+            remark(f"{id}: {error}")
+            return None
+        for line in text.warnings if text is not None else ():
+            remark(f"{id}: {line}")
+        return text if text is not None and text.passages else None
+
+    return read
 
 
 def _table(file: Path, findings: list[Finding], show_all: bool) -> None:

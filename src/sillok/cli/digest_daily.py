@@ -24,6 +24,7 @@ from sillok.cli.digest_sources import (
     TimeoutOption,
     arguments_of,
     day_of,
+    no_papers,
     prices_of,
     summarised,
     told,
@@ -41,11 +42,12 @@ DAILY = (
 )
 
 ToOption = Annotated[
-    list[str] | None, typer.Option("--to", metavar="CHANNEL", help="atom, slack or mail; may be repeated.")
+    list[str] | None,
+    typer.Option("--to", metavar="CHANNEL", help="A channel: atom, slack or mail; may be repeated."),
 ]
 DryOption = Annotated[bool, typer.Option("--dry-run", help="Print what would be sent, and send nothing.")]
 AgainOption = Annotated[
-    bool, typer.Option("--again", help="Send also what a killed run may have sent already.")
+    bool, typer.Option("--again", help="Send also what an earlier run may have sent when it was killed.")
 ]
 ChannelOption = Annotated[str, typer.Option("--channel", help="Slack's channel; default: $SLACK_CHANNEL.")]
 SenderOption = Annotated[str, typer.Option("--from", help="The mail's sender; default: $MAIL_FROM.")]
@@ -76,9 +78,11 @@ def deliver(
     feed_url: FeedOption = "",
 ) -> None:
     """Send a written day to Slack, by e-mail, or into the Atom feed; each message once."""
+    from sillok.digest.deliver import checked
     from sillok.digest.publish import load_day
 
     day = day_of(date)
+    checked(to or ())
     if not to:
         raise typer.BadParameter("name a channel: --to atom, --to slack or --to mail")
     failures = _deliver(
@@ -115,8 +119,14 @@ def daily(
     recipients: RecipientOption = None,
     feed_url: FeedOption = "",
 ) -> None:
-    """Fetch, summarise, check, write and deliver a day; one line says what came of it."""
+    """Fetch, summarise, check, write and deliver a day; one line says what came of it.
+
+    Given again, it goes on where it was: nothing is paid for, written or sent twice.
+    """
+    from sillok.digest.deliver import checked
+
     day = day_of(date)
+    checked(to or ())  # before anything is paid for
     options = ModelOptions(
         model,
         language,
@@ -131,7 +141,7 @@ def daily(
     )
     _, summaries = summarised(str(listings) if listings is not None else day.isoformat(), options, remark)
     if not summaries:
-        print(f"{day} ({day:%A}): no papers are listed; nothing was written or sent")
+        print(f"{no_papers(day)}; nothing was written or sent")
         return
     files, changed = publish(day, summaries, root, roundups=True, feed_url=feed_url)
     from sillok.digest.publish import load_day

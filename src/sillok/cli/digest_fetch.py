@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sillok.cli.digest_sources import day_of, no_papers
 from sillok.cli.options import ERROR, JsonOption
 from sillok.cli.out import console, emit, remark
 
@@ -26,27 +26,36 @@ def register(app: typer.Typer) -> None:
 
 def fetch(
     date: Annotated[
-        str | None, typer.Argument(metavar="[DATE]", help="A day such as 2024-12-04; default: today.")
+        str | None,
+        typer.Argument(metavar="[DATE]", help="YYYY-MM-DD, today or yesterday (in UTC); default: today."),
     ] = None,
     until: Annotated[
-        str | None, typer.Option(metavar="DATE", help="The last day of a range that begins with DATE.")
+        str | None, typer.Option(metavar="DAY", help="The last day of a range that begins with DATE.")
     ] = None,
     ids: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID,ID...", help="Papers by arXiv id instead, with or without version."),
+        typer.Option(metavar="ID,ID...", help="Papers by arXiv id, with or without version; no DATE then."),
     ] = None,
     listing: Annotated[
         str | None,
-        typer.Option(metavar="CATEGORY", help="An arXiv category (cs.LG) instead of the Hub's list."),
+        typer.Option(
+            metavar="CATEGORY",
+            help="What was submitted to an arXiv category (cs.LG), instead of the Hub's list.",
+        ),
     ] = None,
     text: Annotated[bool, typer.Option("--text/--no-text", help="Fetch the full texts too.")] = True,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Put the papers' files there, for `check --papers`.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Put the papers' files there too, for `--papers` of the other commands."
+        ),
     ] = None,
     cache: Annotated[
         Path | None,
         typer.Option(
-            envvar="SILLOK_CACHE", metavar="DIR", help="The cache; default: the user's cache folder."
+            envvar="SILLOK_CACHE",
+            metavar="DIR",
+            help="Where what came is kept; default: the user's cache folder.",
         ),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Serve what the cache has, ask nobody.")] = False,
@@ -93,10 +102,14 @@ def _listings(
         if not found:
             raise ValueError("none of these papers is known to arXiv")
         return found
-    first = date or datetime.now(UTC).date().isoformat()
+    first = day_of(date or "today")
+    last = day_of(until) if until else first
     if listing is not None:
-        return fetching.search_listing(listing, first, until, client=client)
-    days = fetching.fetch_range(first, until or first, client=client)
+        return fetching.search_listing(listing, first, last, client=client)
+    days = fetching.fetch_range(first, last, client=client)
+    for day, papers in days.items():
+        if not papers:
+            remark(no_papers(day))
     return list({paper.id: paper for papers in days.values() for paper in papers}.values())
 
 

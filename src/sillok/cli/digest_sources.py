@@ -17,6 +17,7 @@ import typer
 if TYPE_CHECKING:
     from sillok.digest.summarise import Prices, Summary
     from sillok.digest.text import Listing, PaperText
+    from sillok.digest.texts import Folder
 
 ModelOption = Annotated[
     str | None,
@@ -28,28 +29,37 @@ ModelOption = Annotated[
     ),
 ]
 LanguageOption = Annotated[
-    str, typer.Option("--language", envvar="SILLOK_LANGUAGE", help="A tag (ko, en, pt-BR) or a name.")
+    str,
+    typer.Option("--language", envvar="SILLOK_LANGUAGE", help="A tag (ko, en, pt-BR) or a name (Korean)."),
 ]
 BudgetOption = Annotated[
-    int, typer.Option("--budget", min=500, help="Tokens of a paper in one call; longer ones go by section.")
+    int,
+    typer.Option("--budget", min=500, help="Tokens of a paper in one call; a longer one is read by section."),
 ]
 ConnectionsOption = Annotated[int, typer.Option("--connections", min=1, help="Model calls at one time.")]
 TimeoutOption = Annotated[float, typer.Option("--timeout", min=1.0, help="Seconds for one answer.")]
 PapersOption = Annotated[
     Path | None,
-    typer.Option("--papers", metavar="DIR", help="Papers' texts, <id>.txt|.md|.html|.pdf; default: arXiv."),
+    typer.Option(
+        "--papers", metavar="DIR", help="Papers' texts, <arXiv id>.html|.md|.txt|.pdf; default: from arXiv."
+    ),
 ]
 PricesOption = Annotated[
     str | None,
-    typer.Option("--prices", metavar="IN,OUT", help="Prices per million tokens, for the cost in the report."),
+    typer.Option(
+        "--prices", metavar="IN,OUT", help="Prices per million tokens, to report what this run cost."
+    ),
 ]
 CacheOption = Annotated[
     Path | None,
     typer.Option("--cache", envvar="SILLOK_CACHE", metavar="DIR", help="Where answers and texts are kept."),
 ]
-CheckOption = Annotated[bool, typer.Option("--check/--no-check", help="Check each sentence by the paper.")]
+CheckOption = Annotated[
+    bool, typer.Option("--check/--no-check", help="Look up each sentence of a model in the paper.")
+]
 ModelArgOption = Annotated[
-    list[str] | None, typer.Option("-M", metavar="KEY=VALUE", help="An argument of the model's provider.")
+    list[str] | None,
+    typer.Option("-M", metavar="KEY=VALUE", help="An argument of the model's provider; may be repeated."),
 ]
 RootOption = Annotated[
     Path, typer.Option("--root", envvar="SILLOK_DIGESTS", metavar="DIR", help="The folder of the digests.")
@@ -78,15 +88,30 @@ def day_of(given: str) -> Date:
     Raises:
         ValueError: no date, or one in the future.
     """
+    from sillok.digest.fetch import parse_day
+
     today = datetime.now(UTC).date()
     named = {"today": today, "yesterday": today - timedelta(1)}
     try:
         day = named.get(given) or Date.fromisoformat(given)
     except ValueError:
         raise ValueError(f"date: {given!r} is no day; YYYY-MM-DD, today and yesterday are accepted") from None
-    if day > (datetime.now(UTC) + timedelta(hours=14)).date():  # somewhere on Earth it has begun
-        raise ValueError(f"date: {day} is in the future (today is {today} in UTC)")
-    return day
+    return parse_day(day)
+
+
+def no_papers(day: Date) -> str:
+    """Return the line for a day without a list: a weekend, a holiday, or a day that has just begun."""
+    return f"{day} ({day:%A}): no papers are listed"
+
+
+def texts_in(path: Path, report: Callable[[str], None]) -> Folder:
+    """Return the papers' texts of a folder; an empty one, or one of other files, is a line to `report`."""
+    from sillok.digest import texts
+
+    found = texts.folder(path)
+    if not found:
+        report(f"{path}: no paper's text in it; <arXiv id>.html, .md, .txt and .pdf are read")
+    return found
 
 
 def is_day(given: str) -> bool:
@@ -183,7 +208,7 @@ def summarised(
     source: str, options: ModelOptions, report: Callable[[str], None]
 ) -> tuple[Date | None, list[Summary]]:
     """Summarise the papers of a day or of a file with the options of a command."""
-    from sillok.digest import fetch, texts
+    from sillok.digest import fetch
     from sillok.digest import summarise as room
     from sillok.digest.model import by_votes
 
@@ -210,7 +235,7 @@ def summarised(
             listings,
             model=options.model,
             language=options.language,
-            texts=texts.folder(options.papers) if options.papers is not None else text,
+            texts=texts_in(options.papers, report) if options.papers is not None else text,
             checker="default" if options.check else None,
             budget=options.budget,
             connections=options.connections,
@@ -240,5 +265,5 @@ def told(summaries: list[Summary], options: ModelOptions) -> str:
         about = "about " if used.estimated or spent.estimated else ""
         cost = spent.cost(options.prices)
         price = f", cost {cost:.4f}" if cost is not None else ""
-        parts.append(f"{about}{used.total:,} tokens, {spent.total:,} of them now{price}")
+        parts.append(f"{about}{used.total:,} tokens in the answers, {spent.total:,} spent now{price}")
     return ", ".join(parts)

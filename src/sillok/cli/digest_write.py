@@ -23,6 +23,7 @@ from sillok.cli.digest_sources import (
     TimeoutOption,
     arguments_of,
     day_of,
+    no_papers,
     prices_of,
     summarised,
     told,
@@ -54,7 +55,12 @@ def summarise(
     model: ModelOption = None,
     language: LanguageOption = "ko",
     papers: PapersOption = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="Write JSON here.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write JSON there, for `write`; default: Markdown is printed."
+        ),
+    ] = None,
     check: CheckOption = True,
     budget: BudgetOption = 24_000,
     connections: ConnectionsOption = 4,
@@ -82,6 +88,8 @@ def summarise(
         arguments_of(model_args),
     )
     day, summaries = summarised(source, options, remark)
+    if not summaries and day is not None:
+        remark(no_papers(day))
     text = dump(day, summaries)
     if out is not None:
         write_if_changed(out, text)

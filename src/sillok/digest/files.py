@@ -1,9 +1,12 @@
-"""Files that are written whole or not at all, and left alone where nothing changed."""
+"""Files that are written whole or not at all, left alone where nothing changed, and by one process at a time."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -38,9 +41,30 @@ def write_whole(path: Path, data: bytes, partial: Path | None = None) -> None:
             os.fsync(file.fileno())
         Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         Path(temporary).replace(path)
-    except BaseException:
+    except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno is not None:  # a full disk: its error names no file
+            raise type(error)(error.errno, error.strerror, str(path)) from None
         raise
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Keep other processes of this user and machine out of a folder while its files are read and changed.
+
+    The lock lies among the system's temporary files, since folders of digests are published and committed.
+
+    Raises:
+        ImportError: the extra `digest` is not installed.
+    """
+    try:
+        import filelock
+    except ImportError:
+        raise ImportError("writing digests needs filelock: pip install 'sillok[digest]'") from None
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    number = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:16]
+    with filelock.FileLock(Path(tempfile.gettempdir(), f"sillok-{user}-{number}.lock")):
+        yield
 
 
 def _umask() -> int:

@@ -70,6 +70,7 @@ _NOTES: Mapping[str, Mapping[str, str]] = {
     "half": {"en": "the model's answer was cut short", "ko": "모델의 답이 중간에 끊김"},
     "fields": {"en": "the model's answer lacked a section", "ko": "모델의 답에 빠진 항목이 있음"},
     "language": {"en": "the model answered in another language", "ko": "모델이 다른 언어로 답함"},
+    "unreachable": {"en": "the model's service could not be reached", "ko": "모델 서비스에 연결하지 못함"},
     "error": {"en": "the model could not be called", "ko": "모델을 호출하지 못함"},
 }
 

@@ -75,6 +75,11 @@ def test_an_entry_without_a_text_is_told_and_not_dropped() -> None:
     assert all(f.verdict == "not found" and f.reasons == ("no text of this paper",) for f in found)
 
 
+def test_a_text_without_a_word_is_no_text() -> None:
+    (found,) = check_entry(entry("It reaches 99.9 on LongShelf."), PaperText(RIVER, 1, (), "pdf"))
+    assert (found.verdict, found.reasons) == ("not found", ("no text of this paper",))
+
+
 def test_a_text_that_cannot_be_read_says_why() -> None:
     def broken(id: str) -> PaperText:
         raise ValueError(f"{id}.pdf is damaged")

@@ -7,6 +7,7 @@ import email.policy
 import socket
 import ssl
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -137,9 +138,7 @@ def test_the_message_id_is_the_days(summary: Make) -> None:
 
 def test_a_wrong_password(server: Any, trusted: Any, summary: Make, tmp_path: Path) -> None:
     to = Server("127.0.0.1", server("starttls"), "starttls", "me", "verysecretother")
-    with pytest.raises(
-        DeliveryError, match=r"^mail: the server refused user name and password \(535\)$"
-    ) as error:
+    with pytest.raises(DeliveryError, match=r"^the server refused user name and password \(535\)$") as error:
         send_mail(to, DAY, [summary()], SENDER, TO, Ledger(tmp_path / "l"), context=trusted)
     assert "verysecret" not in repr(to) + repr(error.value) and error.value.__suppress_context__
     assert not error.value.unknown
@@ -158,7 +157,7 @@ def test_refusals_leave_the_day_to_be_sent(server: Any, box: Box, summary: Make,
     to = Server("127.0.0.1", server("none", auth=False), "none")
     ledger = Ledger(tmp_path / "l")
     box.answer = "554 verysecret rejected"
-    with pytest.raises(DeliveryError, match="^mail: the server answered 554$"):
+    with pytest.raises(DeliveryError, match="^the server answered 554$"):
         send_mail(to, DAY, [summary()], SENDER, TO, ledger)
     box.answer, box.refused = "250 OK", {"a@example.org", "b@example.org"}
     with pytest.raises(DeliveryError, match=r"refused all addresses \(550\)"):
@@ -210,6 +209,34 @@ def test_through_the_environment(server: Any, box: Box, summary: Make, tmp_path:
         DAY, [summary()], tmp_path, ["mail"], Targets(environment={**values, "SMTP_USER": "me"})
     )
     assert "SMTP_PASSWORD is not" in line
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("SMTP_PORT", "smtp"), ("SMTP_PORT", "0"), ("SMTP_PORT", "70000"), ("SMTP_SECURITY", "ssl")],
+)
+def test_nonsense_in_the_environment_is_named(summary: Make, tmp_path: Path, name: str, value: str) -> None:
+    values = {"SMTP_HOST": "127.0.0.1", "MAIL_FROM": SENDER, "MAIL_TO": "a@example.org", name: value}
+    (line,) = deliver(DAY, [summary()], tmp_path, ["mail"], Targets(environment=values))
+    assert line.startswith(f"mail: {name}: '{value}' is no")
+    assert not (tmp_path / ".delivered.jsonl").exists()
+
+
+def test_two_deliveries_at_once_send_one_message(
+    server: Any, box: Box, summary: Make, tmp_path: Path
+) -> None:
+    values = {
+        "SMTP_HOST": "127.0.0.1", "SMTP_PORT": str(server("none", auth=False)), "SMTP_SECURITY": "none",
+        "MAIL_FROM": SENDER, "MAIL_TO": "a@example.org",
+    }  # fmt: skip
+    said: list[str] = []
+
+    def send(_: int) -> list[str]:
+        return deliver(DAY, [summary()], tmp_path, ["mail"], Targets(environment=values), say=said.append)
+
+    with ThreadPoolExecutor(3) as pool:
+        assert list(pool.map(send, range(3))) == [[], [], []]
+    assert len(box.got) == 1 and sorted(said) == ["mail: sent before"] * 2 + ["mail: sent to 1"]
 
 
 def test_a_dry_run_sends_nothing_and_needs_no_secret(summary: Make, tmp_path: Path) -> None:

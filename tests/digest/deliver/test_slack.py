@@ -263,6 +263,13 @@ def test_what_is_missing_is_named(summary: Make, tmp_path: Path) -> None:
         deliver(DAY, [summary()], tmp_path, ["pigeon"])
 
 
+def test_a_nonsensical_address_leaves_no_message_in_doubt(summary: Make, tmp_path: Path) -> None:
+    bot = {"SLACK_BOT_TOKEN": TOKEN, "SLACK_CHANNEL": "C1", "SLACK_API_URL": "slack"}
+    for environment in (bot, {"SLACK_WEBHOOK_URL": "slack"}):
+        (line,) = deliver(DAY, [summary()], tmp_path, ["slack"], Targets(environment=environment))
+        assert "is no web address" in line and not (tmp_path / ".delivered.jsonl").exists()
+
+
 def test_a_ledger_with_half_a_line(tmp_path: Path) -> None:
     one = ledger(tmp_path)
     assert one.begin("a")

@@ -62,6 +62,20 @@ def test_a_server_that_asks_for_an_hour_is_left_alone(site, connect, page):
     assert len(site.log) == 1
 
 
+def test_a_site_that_says_429_to_the_last_try_is_left_alone(site, connect, page):
+    """Even if it names no time: the patience for one paper is enough for all; other sites are asked."""
+    site.faults.append(Fault(PAGE, times=9, status=429))
+    client = connect()
+    for _ in range(3):
+        with pytest.raises(FetchError, match="answers 429") as caught:
+            client.get(page)
+    assert (caught.value.status, len(site.log)) == (429, 3)
+    elsewhere = page.replace("127.0.0.1", "localhost")
+    site.faults.clear()
+    assert client.get(elsewhere).status == 200
+    assert connect().get(page).status == 200
+
+
 def test_retry_after_as_a_date():
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=100))
     assert 95 < (retry_after(later) or 0) <= 101
@@ -177,9 +191,17 @@ def test_sites_and_wrong_settings(monkeypatch, connect):
     monkeypatch.setenv("SILLOK_ARXIV", "http://mirror.example/")
     assert Sites().arxiv == "http://mirror.example"
     assert Sites().delay == 3
-    monkeypatch.setenv("SILLOK_ARXIV_DELAY", "soon")
-    with pytest.raises(ValueError, match="SILLOK_ARXIV_DELAY: 'soon'"):
-        Sites()
+    for delay in ("soon", "nan", "inf", "-1"):
+        monkeypatch.setenv("SILLOK_ARXIV_DELAY", delay)
+        with pytest.raises(ValueError, match=f"SILLOK_ARXIV_DELAY: '{delay}'"):
+            Sites()
+    monkeypatch.delenv("SILLOK_ARXIV_DELAY")
+    for name in ("HF_ENDPOINT", "SILLOK_ARXIV", "SILLOK_ARXIV_API"):
+        for address in ("nonsense", "ftp://x", "https://", "http://a b"):
+            monkeypatch.setenv(name, address)
+            with pytest.raises(ValueError, match=f"{name}: '.*' is no address"):
+                Sites()
+        monkeypatch.delenv(name)
     with pytest.raises(ValueError, match="tries: 0"):
         connect(tries=0)
     with pytest.raises(ValueError, match="timeout: 0"):

@@ -78,6 +78,21 @@ def test_a_withdrawn_paper_is_its_abstract(site, connect):
     assert (before.source, before.warnings[-1]) == ("html", "the paper was withdrawn")
 
 
+def test_a_scanned_paper_is_its_abstract(site, connect, tmp_path):
+    """With the reason beside it; from the cache too, and in a folder that `check` reads."""
+    site.add(Paper(ID, "Title", summary="We do\nthings.", files={("pdf", 1): samples.scanned(3)}))
+    reason = "pages 1-3 have no text: scanned, it seems"
+    for client in (connect(), connect(), connect(offline=True)):
+        text = fetch_text(ID, 1, client=client)
+        assert (text.source, text.abstract, text.warnings) == ("abstract", "We do things.", (reason,))
+    assert len(site.paths("/pdf")) == 1
+    fetch(fetch_listings([ID], client=connect()), out=tmp_path / "out", client=connect())
+    assert folder(tmp_path / "out")[ID].abstract == "We do things."
+    for file in (connect().cache.root / "answers").rglob("*.json"):
+        file.unlink()
+    assert fetch_text(ID, 1, client=connect(offline=True)).passages == ()  # its abstract is not at hand
+
+
 def test_a_truncated_pdf_is_asked_for_again(site, connect):
     site.add(Paper(ID, files={("pdf", 1): PDF}))
     site.faults.append(Fault("/pdf", body=PDF[: len(PDF) // 2]))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -255,3 +257,54 @@ def test_a_killed_write_leaves_the_old_file(
         write_day(DAY, [summary("2412.00002", 9)], tmp_path)
     assert markdown(tmp_path).read_bytes() == before
     assert [path.name for path in markdown(tmp_path).parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_killed_between_two_files_the_same_again_completes_them(summary: Make, tmp_path: Path) -> None:
+    """The Markdown is there and the JSON is not, or is the one before: nothing of the findings is lost."""
+    extract, written = summary(model=None, findings=(), sections=(("What's New", "Own words."),)), summary()
+    whole = tmp_path / "whole"
+    write_day(DAY, [written], whole)
+    for name, before in (("none", []), ("before", [extract])):
+        root = tmp_path / name
+        if before:
+            write_day(DAY, before, root)
+        markdown(root).parent.mkdir(parents=True, exist_ok=True)
+        markdown(root).write_bytes(markdown(whole).read_bytes())
+        assert write_day(DAY, [written], root).remarks == ()
+        for suffix in (".md", ".json", ".html"):
+            wanted = markdown(whole).with_suffix(suffix).read_bytes()
+            assert markdown(root).with_suffix(suffix).read_bytes() == wanted
+
+
+def test_runs_at_once_lose_no_entry(summary: Make, tmp_path: Path) -> None:
+    ids = [f"2412.0000{number}" for number in range(8)]
+    with ThreadPoolExecutor(len(ids)) as pool:
+        list(pool.map(lambda id: write_day(DAY, [summary(id)], tmp_path), ids))
+    found = sillok.read(markdown(tmp_path))
+    assert isinstance(found, Digest) and set(found.ids) == set(ids)
+    assert {one.listing.id for one in load_day(tmp_path, DAY)} == set(ids)
+
+
+def test_a_disk_that_is_full_names_the_file(summary: Make, tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk; what was there stays, and nothing half does."""
+    write_day(DAY, [summary()], tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+        with pytest.raises(OSError, match="04.md") as caught:
+            write_day(DAY, [summary(f"2412.0000{number}") for number in range(9)], tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert caught.value.filename == str(markdown(tmp_path))
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
+def test_a_day_with_windows_line_ends_keeps_them(summary: Make, tmp_path: Path) -> None:
+    write_day(DAY, [summary()], tmp_path)
+    path = markdown(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert write_day(DAY, [summary()], tmp_path).changed == ()
+    write_day(DAY, [summary(), summary("2412.00002", 9)], tmp_path)
+    data = path.read_bytes()
+    assert b"2412.00002" in data and data.count(b"\n") == data.count(b"\r\n")

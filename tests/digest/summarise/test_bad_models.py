@@ -12,6 +12,7 @@ import pytest
 
 from sillok.digest.marks import note
 from sillok.digest.summarise import summarise
+from sillok.digest.summarise.calls import opened
 
 GERMAN = (
     "Das Verfahren ist neu und wird mit einem Verlust trainiert, der die Wurzeln der Bäume vergleicht, "
@@ -192,6 +193,50 @@ def test_no_key_at_all(paper: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (found,) = summarise([paper()], model="openai/gpt-4o-mini", checker=None)
     assert found.reason == "openai/gpt-4o-mini: no key in the environment"
     assert note("no key", "ko") in found.notes[0]
+
+
+def test_a_service_that_cannot_be_reached_is_left_alone(
+    paper: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """After Inspect's tries for one paper no other paper waits for the service."""
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecretkey12345")
+    lines: list[str] = []
+    found = summarise(
+        [paper("2412.00001"), paper("2412.00002"), paper("2412.00003")],
+        model="openai/gpt-4o-mini",
+        model_args={"base_url": "http://127.0.0.1:9/v1", "responses_api": False},
+        settings={"max_retries": 0},
+        checker=None,
+        connections=1,
+        report=lines.append,
+    )
+    assert all(one.model is None and note("unreachable", "ko") in one.notes[0] for one in found)
+    reason = "openai/gpt-4o-mini: the service cannot be reached; the paper's own sentences instead"
+    assert lines == [f"2412.0000{n}: {reason}" for n in (1, 2, 3)]
+
+
+def test_a_service_that_takes_no_more_calls(
+    service: Any, paper: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-verysecretkey12345")
+    service.status = 429
+    args = {"base_url": service.url, "responses_api": False}
+    (found,) = summarise(
+        [paper()], model="openai/gpt-4o-mini", model_args=args, settings={"max_retries": 0}, checker=None
+    )
+    assert found.reason.endswith("takes no more calls for now, or the quota is used up (429)")
+
+
+def test_a_provider_without_its_package() -> None:
+    """Inspect's message has the marks of its console, which are no part of a line."""
+    error = RuntimeError(
+        "[bold]ERROR[/bold]: OpenAI API requires optional dependencies. Install with:\n\n"
+        "[bold]pip install openai[/bold]\n"
+    )
+    assert opened(error, "openai/gpt-4o") == (
+        "model: 'openai/gpt-4o' cannot be used: RuntimeError: OpenAI API requires optional "
+        "dependencies. Install with: pip install openai"
+    )
 
 
 @pytest.mark.parametrize("model", ["nobody/model", "gpt-4o"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,3 +107,52 @@ def test_a_killed_run_goes_on(service: Any, tmp_path: Path) -> None:
     assert done.stdout.split() == ["6", str(6 - len(kept))]
     assert len(service.bodies) - asked == 6 - len(kept)
     assert not any("verysecret" in path.read_text("utf-8") for path in tmp_path.rglob("*.json"))
+
+
+def test_a_cache_that_cannot_be_written_loses_no_answer(
+    mock: Any, paper: Any, ko: dict[str, Any], tmp_path: Path
+) -> None:
+    """What was paid for is used; one line says that the next run pays again."""
+    (tmp_path / "file").write_text("no folder")
+    lines: list[str] = []
+    asked = mock(lambda prompt, n: ko)
+    (found,) = summarise(
+        [paper()], model=asked.model, checker=None, cache=tmp_path / "file", report=lines.append
+    )
+    assert found.model is not None and len(asked.prompts) == 1
+    (line,) = lines
+    assert line.startswith("mockllm/model: an answer cannot be kept for the next run (")
+
+
+def test_two_runs_at_once_pay_once(mock: Any, paper: Any, ko: dict[str, Any], tmp_path: Path) -> None:
+    """The second waits for the first's answers, and says so."""
+    papers = [paper("2412.00001"), paper("2412.00002"), paper("2412.00001")]
+    lines: list[str] = []
+    asked = mock(lambda prompt, n: ko)
+    at_once = asked._call
+
+    async def call(*arguments: Any) -> Any:
+        await asyncio.sleep(0.5)
+        return await at_once(*arguments)
+
+    asked._call = call
+
+    def run() -> list[Any]:
+        return summarise(papers, model=asked.model, checker=None, cache=tmp_path, report=lines.append)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, second = (one.result() for one in [pool.submit(run), pool.submit(run)])
+    assert first == second and all(one.model is not None for one in first)
+    assert len(asked.prompts) == 2  # one for each paper
+    assert any("another run is at this paper" in line for line in lines)
+
+
+def test_a_killed_run_leaves_no_lock(mock: Any, paper: Any, ko: dict[str, Any], tmp_path: Path) -> None:
+    """The file of a lock may be there: what counts is whether a process holds it."""
+    (tmp_path / "2412.00001v1").mkdir()
+    (tmp_path / "2412.00001v1" / ".lock").touch()
+    lines: list[str] = []
+    (found,) = summarise(
+        [paper()], model=mock(lambda p, n: ko).model, checker=None, cache=tmp_path, report=lines.append
+    )
+    assert found.model is not None and lines == []

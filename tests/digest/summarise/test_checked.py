@@ -106,7 +106,8 @@ def test_a_writer_that_answers_prose_to_the_check_costs_no_summary(
     (found,) = summarise([paper()], model=asked.model, checker=checker, report=lines.append)
     assert found.model is not None and len(found.flagged) == 1
     assert lines == [
-        "2412.00001: not mended (it was prose instead of JSON (3 answers)); what failed is marked"
+        "2412.00001: not mended (mockllm/model: 3 answers of no use (the last: it was prose instead of JSON)); "
+        "what failed is marked"
     ]
 
 

@@ -81,6 +81,24 @@ def test_a_paper_without_text_stays_in_the_digest(mock: Any, ko: dict[str, Any],
     assert asked.prompts == [] and lines == ["2412.00001: page 1 is scanned"]
 
 
+def test_a_scanned_paper_is_summarised_from_its_abstract(mock: Any, ko: dict[str, Any]) -> None:
+    """Whatever `texts` gives: a reader would rather have the abstract, marked, than nothing."""
+    listing = Listing("2412.00001", "Arbor", abstract="We propose Arbor, a new way to plant trees.")
+    scanned = PaperText("2412.00001", 1, (), "pdf", ("page 1 is scanned",))
+    asked = mock(lambda p, n: ko)
+    (found,) = summarise([listing], model=asked.model, checker=None, texts={"2412.00001": scanned})
+    assert found.model is not None and note("abstract", "ko") in found.notes
+    assert "a new way to plant trees" in asked.prompts[0]
+
+
+def test_a_paper_that_is_not_at_hand_is_its_abstract() -> None:
+    listing = Listing("2412.00001", "Arbor", abstract="We propose Arbor, a new way to plant trees.")
+    lines: list[str] = []
+    (found,) = summarise([listing], texts={}, language="en", report=lines.append)
+    assert lines == ["2412.00001: no text of this paper is at hand"]
+    assert dict(found.sections)["What's New"] == listing.abstract and note("abstract", "en") in found.notes
+
+
 def test_papers_of_another_kind() -> None:
     with pytest.raises(TypeError, match="papers: str given"):
         summarise(["2412.00001"])  # type: ignore[list-item]

@@ -131,9 +131,25 @@ def bed():
     return made
 
 
+def test_styles_reach_the_map_from_the_first_step(bed) -> None:
+    """Not so, the control learns how styled images look on the average, and to read no code."""
+    pairs = Pairs(1, 32, 0.6)
+    styler = new_styler(bed, pairs, 0)
+    seen = (patches(pairs.batch(3, 64)[2]) - styler.mean) / styler.deviation
+    assert seen.flatten(0, 1).mean(0).abs().max() < 0.5
+    assert (seen.flatten(0, 1).std(0) - 1).abs().max() < 0.3
+    index = np.arange(HELD).repeat(4)
+    with torch.no_grad():
+        latent = styler.latent(pairs.images(pairs.held, index, 4, "val")[0])
+        drawn = styler.encoder.decode(latent, 4, 4)
+    of_styles = latent.unflatten(0, (HELD, 4))
+    assert of_styles.mean(1).std(0).mean() > 2 * of_styles.std(1).mean()
+    assert drawn.std(0).mean() > 0.2 * drawn.std()
+
+
 def test_training_teaches_encoder_and_control_and_leaves_the_base(bed) -> None:
     pairs, losses = Pairs(1, 32, 0.6), []
-    styler = new_styler(bed, 0)
+    styler = new_styler(bed, pairs, 0)
     before = {k: v.clone() for k, v in styler.unet.state_dict().items()}
     mix = styler.control.mix[0].weight.clone()
     query = styler.encoder.latent_init.clone()
@@ -142,7 +158,7 @@ def test_training_teaches_encoder_and_control_and_leaves_the_base(bed) -> None:
     assert all(torch.equal(v, before[k]) for k, v in styler.unet.state_dict().items())
     assert not torch.equal(styler.control.mix[0].weight, mix)
     assert not torch.equal(styler.encoder.latent_init, query)
-    again = new_styler(bed, 0)
+    again = new_styler(bed, pairs, 0)
     train(again, pairs, 3, 4, lambda step, loss: None)
     assert torch.equal(again.control.mix[0].weight, styler.control.mix[0].weight)
     tuned = second_base(styler, pairs, 1, 4)
@@ -151,7 +167,7 @@ def test_training_teaches_encoder_and_control_and_leaves_the_base(bed) -> None:
 
 
 def test_untrained_a_style_changes_nothing_and_then_it_does(bed) -> None:
-    styler = new_styler(bed, 0)
+    styler = new_styler(bed, Pairs(1, 32, 0.6), 0)
     labels, noise = torch.tensor([3, 12]), bed.noise(2, 5)
     latent = torch.randn(2, 20, generator=torch.Generator().manual_seed(0))
     plain = styler.draw(labels, noise, 2, None)

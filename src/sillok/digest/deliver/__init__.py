@@ -3,7 +3,7 @@
 deliver(date, summaries, "digests", ["slack", "mail", "atom"], dry_run=True)
 """
 
-from sillok.digest.deliver.api import CHANNELS, Targets, deliver
+from sillok.digest.deliver.api import CHANNELS, Targets, checked, deliver
 from sillok.digest.deliver.ledger import DeliveryError, Ledger
 
-__all__ = ["CHANNELS", "DeliveryError", "Ledger", "Targets", "deliver"]
+__all__ = ["CHANNELS", "DeliveryError", "Ledger", "Targets", "checked", "deliver"]

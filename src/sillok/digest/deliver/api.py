@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import date as Date
 from pathlib import Path
+from typing import cast
 
 from sillok.digest.deliver import mail, slack
 from sillok.digest.deliver.ledger import DeliveryError, Ledger
+from sillok.digest.files import alone
 from sillok.digest.publish.feed import write_feed
 from sillok.digest.summarise.summary import Summary
 
@@ -64,21 +68,32 @@ def deliver(
     Raises:
         ValueError: an unknown channel.
     """
+    wanted = checked(channels)
+    targets = targets or Targets()
+    failures = []
+    with nullcontext() if dry_run else alone(Path(root)):  # two runs at once send each message once
+        ledger = Ledger(Path(root) / ".delivered.jsonl")
+        for channel in wanted:
+            try:
+                if dry_run:
+                    _show(channel, date, summaries, Path(root), targets, say)
+                else:
+                    say(f"{channel}: {_send(channel, date, summaries, Path(root), targets, ledger, again)}")
+            except (DeliveryError, ValueError, OSError) as error:
+                failures.append(f"{channel}: {error}")
+    return failures
+
+
+def checked(channels: Sequence[str]) -> list[str]:
+    """Return the channels, each once, in the order in which they are served.
+
+    Raises:
+        ValueError: an unknown channel.
+    """
     for channel in channels:
         if channel not in CHANNELS:
             raise ValueError(f"channel: {channel!r} is none of {', '.join(CHANNELS)}")
-    targets = targets or Targets()
-    ledger = Ledger(Path(root) / ".delivered.jsonl")
-    failures = []
-    for channel in dict.fromkeys(sorted(channels, key=CHANNELS.index)):
-        try:
-            if dry_run:
-                _show(channel, date, summaries, Path(root), targets, say)
-            else:
-                say(f"{channel}: {_send(channel, date, summaries, Path(root), targets, ledger, again)}")
-        except (DeliveryError, ValueError, OSError) as error:
-            failures.append(f"{channel}: {error}")
-    return failures
+    return list(dict.fromkeys(sorted(channels, key=CHANNELS.index)))
 
 
 def _send(
@@ -101,6 +116,8 @@ def _send(
     token, where = targets.get("SLACK_BOT_TOKEN"), targets.channel or targets.get("SLACK_CHANNEL")
     if token and where:
         base = targets.get("SLACK_API_URL") or "https://slack.com/api/"
+        if not re.fullmatch(r"https?://[^\s/]+/\S*", base):
+            raise DeliveryError(f"SLACK_API_URL: {base!r} is no web address such as 'https://slack.com/api/'")
         sent = slack.send_thread(token, where, date, summaries, ledger, again=again, base_url=base)
     elif url := targets.get("SLACK_WEBHOOK_URL"):
         sent = slack.send_webhook(url, date, summaries, ledger, again=again)
@@ -141,7 +158,7 @@ def _addresses(targets: Targets) -> tuple[str, tuple[str, ...]]:
     listed = tuple(part.strip() for part in targets.get("MAIL_TO").split(",") if part.strip())
     recipients = targets.recipients or listed
     if not sender or not recipients:
-        missing = "MAIL_FROM (or --from)" if not sender else "MAIL_TO (or --to)"
+        missing = "MAIL_FROM (or --from)" if not sender else "MAIL_TO (or --recipient)"
         raise DeliveryError(f"{missing} is not set in the environment")
     return sender, recipients
 
@@ -151,10 +168,11 @@ def _server(targets: Targets) -> mail.Server:
     if not host:
         raise DeliveryError("SMTP_HOST is not set in the environment")
     port = targets.get("SMTP_PORT") or {"tls": "465", "none": "25"}.get(security, "587")
-    if not port.isdecimal():
-        raise DeliveryError(f"SMTP_PORT: {port!r} is no number")
+    if security not in mail.SECURITIES:
+        raise DeliveryError(f"SMTP_SECURITY: {security!r} is none of {', '.join(mail.SECURITIES)}")
+    if not (port.isdecimal() and 0 < int(port) < 65_536):
+        raise DeliveryError(f"SMTP_PORT: {port!r} is no port from 1 to 65535")
     user, password = targets.get("SMTP_USER"), targets.get("SMTP_PASSWORD")
     if user and not password:
         raise DeliveryError("SMTP_USER is set, and SMTP_PASSWORD is not")
-    # `Server` itself says which securities there are
-    return mail.Server(host, int(port), security, user, password)  # type: ignore[arg-type]
+    return mail.Server(host, int(port), cast(mail.Security, security), user, password)

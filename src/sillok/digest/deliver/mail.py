@@ -13,7 +13,7 @@ from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, localtime
-from typing import Literal
+from typing import Literal, get_args
 
 from sillok.digest.deliver.ledger import DeliveryError, Ledger, fingerprint
 from sillok.digest.model import Digest
@@ -22,6 +22,7 @@ from sillok.digest.summarise.summary import Summary
 from sillok.digest.writer import write
 
 Security = Literal["starttls", "tls", "none"]
+SECURITIES: tuple[str, ...] = get_args(Security)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,8 @@ class Server:
     password: str = ""
 
     def __post_init__(self) -> None:
-        if self.security not in ("starttls", "tls", "none"):
-            raise ValueError(f"security: {self.security!r} is none of starttls, tls, none")
+        if self.security not in SECURITIES:
+            raise ValueError(f"security: {self.security!r} is none of {', '.join(SECURITIES)}")
         if self.security == "none" and self.user and not _loopback(self.host):
             raise ValueError("security: 'none' with a user name would send the password in the open")
 
@@ -118,12 +119,10 @@ def send_mail(
         answered = isinstance(error, (smtplib.SMTPResponseException, smtplib.SMTPRecipientsRefused))
         unknown = handed_over and not answered
         ledger.note(key, "sending" if unknown else "failed")
-        raise DeliveryError(f"mail: {_said(error)}", unknown=unknown) from None
+        raise DeliveryError(_said(error), unknown=unknown) from None
     ledger.note(key, "sent", str(mail["Message-ID"]))
     if refused:
-        raise DeliveryError(
-            f"mail: sent, but the server refused {len(refused)} of {len(recipients)} addresses"
-        )
+        raise DeliveryError(f"sent, but the server refused {len(refused)} of {len(recipients)} addresses")
     return 1
 
 

@@ -15,6 +15,7 @@ from sillok.digest.fetch.api import (
     fetch_listings,
     fetch_range,
     fetch_text,
+    parse_day,
     parse_id,
     search_listing,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "fetch_listings",
     "fetch_range",
     "fetch_text",
+    "parse_day",
     "parse_id",
     "search_listing",
 ]

@@ -97,7 +97,7 @@ def fetch_day(date: Date | str, *, client: Client | None = None, versions: bool 
     """Return the papers of a day from Hugging Face Daily Papers, votes descending.
 
     Args:
-        date: a day; one without papers (a weekend, a holiday) gives an empty list and a line to `client.report`.
+        date: a day; one without papers (a weekend, a holiday) gives an empty list.
         client: cache, servers and patience; a `Client()` by default.
         versions: ask arXiv too, for versions and withdrawals; where it does not answer, they are left out and
             a line to `client.report` says so.
@@ -109,10 +109,7 @@ def fetch_day(date: Date | str, *, client: Client | None = None, versions: bool 
     day = parse_day(date)
     with _using(client) as using:
         found = hub.day(using, day)
-        if not found:
-            using.report(f"{day} ({day:%A}): no papers")
-            return []
-        if versions:
+        if found and versions:
             found = _with_versions(using, found)
     return sorted(found, key=lambda listing: -(listing.votes or 0))
 
@@ -214,12 +211,17 @@ def fetch_text(
     with _using(client) as using:
         if version is None and listing is not None:
             version = listing.version
-        if version is not None and (kept := full.cached(using, id, version)) is not None:
-            return kept
+        kept = full.cached(using, id, version) if version is not None else None
+        if kept is not None and (kept.passages or listing is not None):
+            return full.with_abstract(kept, listing)
         if listing is None or version is None:
             try:
                 known = fetch_listings([file_name_of(id, version)], client=using)
-            except NoNetwork:
+            except FetchError as error:
+                if kept is not None:
+                    return kept
+                if not isinstance(error, NoNetwork):
+                    raise
                 newest = using.cache.newest(id)
                 if version is None and newest is not None and (kept := full.cached(using, id, newest)):
                     return replace(

@@ -22,11 +22,18 @@ def full_text(client: Client, id: str, version: int, listing: Listing | None) ->
         FetchError: arXiv does not answer properly, and the paper is not in the cache.
     """
     if (kept := cached(client, id, version)) is not None:
-        return kept
-    text = _fetched(client, id, version, listing)
+        return with_abstract(kept, listing)
+    text = with_abstract(_fetched(client, id, version, listing), listing)
     if listing is not None and listing.withdrawn:
         return replace(text, warnings=(*text.warnings, "the paper was withdrawn"))
     return text
+
+
+def with_abstract(text: PaperText, listing: Listing | None) -> PaperText:
+    """The text; for a file without any (a scanned PDF), the listing's abstract with the file's warnings."""
+    if text.passages or listing is None:
+        return text
+    return abstract_of(listing, text.version, *text.warnings)
 
 
 def _fetched(client: Client, id: str, version: int, listing: Listing | None) -> PaperText:
@@ -77,12 +84,12 @@ def cached(client: Client, id: str, version: int) -> PaperText | None:
     return None
 
 
-def abstract_of(listing: Listing, version: int | None, warning: str) -> PaperText:
+def abstract_of(listing: Listing, version: int | None, *warnings: str) -> PaperText:
     """A listing's title and abstract as a paper's text."""
     passages = [Passage("title", "", listing.title)]
     if listing.abstract:
         passages.append(Passage("abstract", "", listing.abstract))
-    return PaperText(listing.id, version, tuple(passages), "abstract", (warning,))
+    return PaperText(listing.id, version, tuple(passages), "abstract", warnings)
 
 
 def _read(data: bytes, kind: str, id: str, version: int) -> PaperText:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
+import re
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -27,17 +29,26 @@ AGAIN = frozenset({408, 425, 429, 500, 502, 503, 504})
 #: A server that asks for a longer pause than this (in seconds) is left alone.
 PATIENCE = 120.0
 
+#: Seconds for which a site that says "too many requests" to the last try is left alone, if it names no time.
+LEFT_ALONE = 600.0
+
 MAX_BYTES = 128 * 2**20
 
 USER_AGENT = f"sillok/{sillok.__version__} (digests of papers; +https://pypi.org/project/sillok/)"
 
 
 class FetchError(RuntimeError):
-    """Something that could not be fetched: one line; `status` is the server's last answer, if it gave one."""
+    """Something that could not be fetched, in one line.
 
-    def __init__(self, message: str, status: int | None = None) -> None:
+    Attributes:
+        status: the server's last answer, if it gave one.
+        pause: seconds that the server asks to wait, if it does.
+    """
+
+    def __init__(self, message: str, status: int | None = None, pause: float | None = None) -> None:
         super().__init__(" ".join(message.split()))
         self.status = status
+        self.pause = pause
 
 
 class NoNetwork(FetchError):
@@ -45,12 +56,11 @@ class NoNetwork(FetchError):
 
 
 class Again(Exception):
-    """A try that failed and may be repeated, after a pause where the server names one."""
+    """A try that failed and may be repeated, after the error's pause where the server names one."""
 
-    def __init__(self, error: FetchError, pause: float | None = None) -> None:
+    def __init__(self, error: FetchError) -> None:
         super().__init__(str(error))
         self.error = error
-        self.pause = pause
 
 
 def _env(name: str, default: str) -> Any:
@@ -66,6 +76,9 @@ class Sites:
         arxiv: HTML and PDF (SILLOK_ARXIV).
         api: arXiv's API (SILLOK_ARXIV_API).
         delay: seconds between two requests to arXiv (SILLOK_ARXIV_DELAY); arXiv asks for three.
+
+    Raises:
+        ValueError: an address without http:// or https://, or a delay that is none.
     """
 
     hub: str = _env("HF_ENDPOINT", "https://huggingface.co")
@@ -73,12 +86,21 @@ class Sites:
     api: str = _env("SILLOK_ARXIV_API", "https://export.arxiv.org")
     delay: float = field(default_factory=lambda: _seconds(os.environ.get("SILLOK_ARXIV_DELAY") or "3"))
 
+    def __post_init__(self) -> None:
+        named = (("HF_ENDPOINT", self.hub), ("SILLOK_ARXIV", self.arxiv), ("SILLOK_ARXIV_API", self.api))
+        for name, address in named:
+            if not re.fullmatch(r"https?://[^\s/]+(?:/\S*)?", address):
+                raise ValueError(f"{name}: {address!r} is no address such as 'https://arxiv.org'")
+
 
 def _seconds(text: str) -> float:
     try:
-        return max(0.0, float(text))
+        seconds = float(text)
     except ValueError:
-        raise ValueError(f"SILLOK_ARXIV_DELAY: {text!r} is no number of seconds") from None
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise ValueError(f"SILLOK_ARXIV_DELAY: {text!r} is no number of seconds from 0 on")
+    return seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +151,7 @@ class Client:
         self.report = report or (lambda line: None)
         self.pace = Pace(self.sites.delay, self.cache.root)
         self._random = random.Random(os.getpid() if seed is None else seed)
+        self._left_alone: dict[str, tuple[float, FetchError]] = {}
         self._http: httpx.Client | None = None
 
     def _session(self) -> httpx.Client:
@@ -176,11 +199,23 @@ class Client:
     ) -> Answer:
         """Fetch an address; `whole` tells whether a body is complete (one that is not is fetched again).
 
+        A site that says "too many requests" to the last try, or asks for a long pause, is not asked again before
+        that has passed: one paper's patience is enough for all.
+
         Raises:
             NoNetwork: the server cannot be reached.
             FetchError: it answers with an error to the last try too, or with something too large.
         """
-        return self.retried(lambda: self._once(url, headers or {}, whole))
+        site = "/".join(url.split("/")[:3])
+        until, problem = self._left_alone.get(site, (0.0, None))
+        if problem is not None and time.monotonic() < until:
+            raise FetchError(f"{url}: not asked, since {problem}", problem.status)
+        try:
+            return self.retried(lambda: self._once(url, headers or {}, whole))
+        except FetchError as error:
+            if error.status == 429:
+                self._left_alone[site] = (time.monotonic() + (error.pause or LEFT_ALONE), error)
+            raise
 
     def retried(self, call: Callable[[], T]) -> T:
         """Call until it raises no `Again`, as often and as slowly as the client is set to."""
@@ -189,12 +224,12 @@ class Client:
         def pause(state: Any) -> float:
             again = state.outcome.exception()
             jitter = self.backoff * 2 ** (state.attempt_number - 1) * self._random.uniform(0.5, 1.5)
-            return float(max(again.pause or 0.0, min(jitter, 60.0)))
+            return float(max(again.error.pause or 0.0, min(jitter, 60.0)))
 
         def enough(state: Any) -> bool:
             again = state.outcome.exception()
             limit = min(self.tries, 3) if isinstance(again.error, NoNetwork) else self.tries
-            return bool(state.attempt_number >= limit or (again.pause or 0.0) > PATIENCE)
+            return bool(state.attempt_number >= limit or (again.error.pause or 0.0) > PATIENCE)
 
         try:
             found: T = tenacity.Retrying(
@@ -281,7 +316,7 @@ def checked(url: str, status: int, headers: Any) -> None:
     if status in AGAIN:
         pause = retry_after(headers.get("retry-after"))
         wait = f" and asks to wait {pause:g} s" if pause else ""
-        raise Again(FetchError(f"{url}: the server answers {status}{wait}", status), pause)
+        raise Again(FetchError(f"{url}: the server answers {status}{wait}", status, pause))
 
 
 def retry_after(value: str | None) -> float | None:

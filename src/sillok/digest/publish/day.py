@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date as Date
 from pathlib import Path
 
-from sillok.digest.files import write_if_changed
+from sillok.digest.files import alone, write_if_changed
 from sillok.digest.marks import NOTE
 from sillok.digest.model import Digest, DigestError, Entry, by_votes
 from sillok.digest.reader import read, read_text
@@ -48,9 +48,13 @@ def write_day(
             Sillok's.
         OSError: a file cannot be written.
     """
+    with alone(Path(root)):
+        return _write_day(date, list(summaries), Path(root), replace_all)
+
+
+def _write_day(date: Date, summaries: list[Summary], root: Path, replace_all: bool) -> Written:
     from sillok.digest.publish.page import day_page
 
-    root = Path(root)
     path, data = day_path(root, date), day_path(root, date, ".json")
     old = _existing(path, date)
     known = (
@@ -58,12 +62,13 @@ def write_day(
         if data.exists()
         else {}
     )
-    merged, remarks = _merge(old, known, list(summaries), replace_all)
+    merged, remarks = _merge(old, known, summaries, replace_all)
     loose = [entry for entry in old.entries if entry.id is None] if old else []
     if loose:
         remarks.append(f"{path}: {len(loose)} entries without an arXiv id stay, at its end")
     entries = [*(entry for entry, _ in merged), *loose]
-    digest = replace(old or Digest(date), entries=tuple(map(_spaced, entries)))
+    digest = old or Digest(date)
+    digest = replace(digest, entries=tuple(_spaced(entry, digest.newline) for entry in entries))
     text = write(digest)
     _same(text, digest, path)
     kept = [summary for _, summary in merged]
@@ -120,7 +125,9 @@ def _merge(
         if newer is None:
             merged.append((entry, here))
             continue
-        if replace_all or (ours and not (newer.model is None and here.model is not None)):
+        # What stands as it would be written now is Sillok's too: a run that died before it wrote the JSON.
+        same = _stands(entry, newer.entry())
+        if replace_all or same or (ours and not (newer.model is None and here.model is not None)):
             votes = newer.listing.votes if newer.listing.votes is not None else entry.votes
             newer = replace(newer, listing=replace(newer.listing, votes=votes))
             wanted = newer.entry()
@@ -137,11 +144,11 @@ def _merge(
     return merged, remarks
 
 
-def _spaced(entry: Entry) -> Entry:
+def _spaced(entry: Entry, newline: str) -> Entry:
     """Return the entry with a blank line after it, which a file's last entry need not have had."""
     if not entry.source or entry.source[-1].gap.count("\n") >= 2:
         return entry
-    return replace(entry, source=(*entry.source[:-1], entry.source[-1]._replace(gap="\n\n")))
+    return replace(entry, source=(*entry.source[:-1], entry.source[-1]._replace(gap=newline * 2)))
 
 
 def _stands(entry: Entry, ours: Entry) -> bool:

@@ -11,7 +11,8 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,9 @@ T = TypeVar("T")
 
 #: Answers that are asked for before a paper falls back to its own sentences.
 ATTEMPTS = 3
+
+#: Seconds between two looks at whether another run is done with a paper.
+WAIT = 0.2
 
 
 class CallError(Exception):
@@ -56,7 +60,9 @@ class Caller:
         slots: bounds the calls at one time.
         timeout: seconds for one answer, the provider's own retries included.
         cache: the folder of answers, or None for no cache.
-        refused: set once the service refused the key: no further call is made.
+        refused: set once the service refused the key or could not be reached: no further call is made.
+        plain: set once the service refused a schema: the form of the answer stands in the prompt alone.
+        report: gets one line where an answer cannot be kept.
     """
 
     model: Any
@@ -69,6 +75,7 @@ class Caller:
     settings: dict[str, Any] = field(default_factory=dict)
     refused: CallError | None = None
     plain: bool = False
+    report: Callable[[str], None] = lambda line: None
 
     async def ask(
         self, paper: str, stage: str, prompt: str, read: Callable[[str], T], schema: Any, tally: Tally
@@ -101,10 +108,45 @@ class Caller:
             tally.used += usage
             if path is not None:
                 kept = {"model": self.name, "stage": stage, "answer": answer, "usage": asdict(usage)}
-                write_if_changed(path, json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+                self._keep(path, kept)
             return value
         assert problem is not None
-        raise CallError(problem.code, f"{problem} ({ATTEMPTS} answers)")
+        raise CallError(problem.code, f"{self.name}: {ATTEMPTS} answers of no use (the last: {problem})")
+
+    @asynccontextmanager
+    async def alone(self, paper: str) -> AsyncIterator[None]:
+        """Keep other runs that share the cache from paying for the same paper; wait for one that is at it."""
+        if self.cache is None:
+            yield
+            return
+        import filelock
+
+        folder = self.cache / paper.replace("/", "_")
+        lock = filelock.FileLock(folder / ".lock")
+        waiting = False
+        while True:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+                lock.acquire(timeout=0)
+                break
+            except filelock.Timeout:
+                if not waiting:
+                    self.report(f"{paper}: another run is at this paper; its answers are waited for")
+                waiting = True
+                await asyncio.sleep(WAIT)
+            except OSError:
+                break  # a disk that cannot be written: `_keep` says so
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _keep(self, path: Path, kept: dict[str, Any]) -> None:
+        """Write an answer to the cache; a full disk costs the next run a call, and this one nothing."""
+        try:
+            write_if_changed(path, json.dumps(kept, ensure_ascii=False, indent=1) + "\n")
+        except OSError as error:
+            self.report(f"{self.name}: an answer cannot be kept for the next run ({brief(error)})")
 
     async def _call(self, prompt: str, problem: BadReply | None, schema: Any) -> tuple[str, Usage]:
         from inspect_ai.model import ChatMessageSystem, ChatMessageUser
@@ -117,7 +159,7 @@ class Caller:
                 output = await self.model.generate(messages, config=self._config(schema))
         except Exception as error:
             failure = failed(error, self.name)
-            if failure.code == "key":
+            if failure.code in ("key", "unreachable"):
                 self.refused = failure
             if not self.plain and _status(error) == 400 and re.search("schema|response_format", str(error)):
                 self.plain = True  # a service that serves no schema: JSON in the answer will do
@@ -164,10 +206,23 @@ def failed(error: BaseException, name: str) -> CallError:
         return CallError("no key", f"{name}: no key in the environment")
     if statuses & {401, 403} or re.search("Authentication|PermissionDenied", kinds):
         return CallError("key", f"{name}: the service refused the key")
+    if re.search("ConnectError|ConnectTimeout|ConnectionRefused|gaierror", kinds):
+        return CallError("unreachable", f"{name}: the service cannot be reached")
     if re.search("Timeout", kinds):
         return CallError("timeout", f"{name}: no answer in time")
+    if 429 in statuses:
+        return CallError(
+            "error", f"{name}: the service takes no more calls for now, or the quota is used up (429)"
+        )
     shown = chain[1] if len(chain) > 1 and hasattr(error, "last_attempt") else error
     return CallError("error", f"{name}: {brief(shown)}")
+
+
+def opened(error: BaseException, model: str) -> str:
+    """Return in one line why Inspect cannot make a model, without the marks of its console."""
+    text = re.sub(r"\[/?[a-z]+\]", "", brief(error, 300))
+    text = text.replace("PrerequisiteError: ", "").replace("ERROR: ", "")
+    return f"model: {model!r} cannot be used: {text}"
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

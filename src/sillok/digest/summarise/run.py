@@ -16,7 +16,7 @@ from sillok.digest.model import Entry, Section
 from sillok.digest.secrets import brief
 from sillok.digest.summarise import prompts
 from sillok.digest.summarise.budget import Plan, estimate_tokens, pack, plan
-from sillok.digest.summarise.calls import Caller, CallError, Tally, failed
+from sillok.digest.summarise.calls import Caller, CallError, Tally, failed, opened
 from sillok.digest.summarise.extract import extract
 from sillok.digest.summarise.language import Language, language_of
 from sillok.digest.summarise.summary import Checked, Summary
@@ -107,7 +107,7 @@ async def _all(
         if model is not None:
             name = model if isinstance(model, str) else str(model)
             slots = asyncio.Semaphore(options["connections"])
-            run.caller = Caller(None, name, slots, language=run.language, **options)
+            run.caller = Caller(None, name, slots, language=run.language, report=run.report, **options)
             run.caller.model = await _open(run, stack, model, model_args)
         flying = asyncio.Semaphore(options["connections"])
 
@@ -132,7 +132,7 @@ async def _open(run: _Run, stack: AsyncExitStack, model: Any, model_args: dict[s
     except Exception as error:
         failure = failed(error, str(model))
         if failure.code not in ("key", "no key"):
-            raise ValueError(f"model: {model!r} cannot be used: {brief(error, 300)}") from None
+            raise ValueError(opened(error, str(model))) from None
         run.caller.refused = failure
         return None
 
@@ -160,7 +160,9 @@ class _Run:
             text = await self._text(listing)
         for line in text.warnings:
             self.report(f"{listing.id}: {line}")
-        if not any(passage.text.strip() for passage in text.passages):
+        if not _any(text):
+            text = _abstract(listing)
+        if not _any(text):
             return self._bare(listing, (*notes, note("no text", code)))
         if text.source == "abstract" and not listing.withdrawn:
             notes.append(note("abstract", code))
@@ -168,7 +170,8 @@ class _Run:
         reason, why = "", ""
         if self.caller is not None and not listing.withdrawn:
             try:
-                return await self._written(listing, text, tuple(notes), tally)
+                async with self.caller.alone(_name(listing)):
+                    return await self._written(listing, text, tuple(notes), tally)
             except CallError as error:
                 reason, why = str(error), error.code
             except Exception as error:
@@ -197,10 +200,11 @@ class _Run:
         """Return a paper's text, or its abstract as listed where the text cannot be had."""
         try:
             return await asyncio.to_thread(self.texts, listing.id, listing.version)
+        except KeyError:
+            self.report(f"{listing.id}: no text of this paper is at hand")
         except Exception as error:
             self.report(f"{listing.id}: no text ({brief(error)})")
-        abstract = [Passage("abstract", "Abstract", listing.abstract)] if listing.abstract.strip() else []
-        return PaperText(listing.id, listing.version, tuple(abstract), "abstract")
+        return _abstract(listing)
 
     async def _written(
         self, listing: Listing, text: PaperText, notes: tuple[str, ...], tally: Tally
@@ -298,8 +302,7 @@ class _Run:
         self, listing: Listing, stage: str, prompt: str, read: Callable[[str], T], schema: Any, tally: Tally
     ) -> T:
         assert self.caller is not None
-        paper = listing.id + (f"v{listing.version}" if listing.version else "")
-        return await self.caller.ask(paper, stage, prompt, read, schema, tally)
+        return await self.caller.ask(_name(listing), stage, prompt, read, schema, tally)
 
 
 def marked(sections: Sections, findings: Iterable[Checked], language: str) -> Sections:
@@ -330,6 +333,21 @@ async def _gather(calls: Iterable[Awaitable[T]]) -> list[T]:
         if isinstance(one, BaseException):
             raise one
     return [one for one in found if not isinstance(one, BaseException)]
+
+
+def _name(listing: Listing) -> str:
+    return listing.id + (f"v{listing.version}" if listing.version else "")
+
+
+def _any(text: PaperText) -> bool:
+    """Tell whether a text has a word to read: a scanned PDF has none."""
+    return any(passage.text.strip() for passage in text.passages)
+
+
+def _abstract(listing: Listing) -> PaperText:
+    """Return a paper's abstract as listed, in place of its text; nothing where none is listed."""
+    abstract = [Passage("abstract", "Abstract", listing.abstract)] if listing.abstract.strip() else []
+    return PaperText(listing.id, listing.version, tuple(abstract), "abstract")
 
 
 def _pair(paper: Listing | PaperText) -> _Pair:

@@ -24,9 +24,9 @@ from sillok.trials.diffusion.loop import denoise, network_of
 from sillok.verify import Interval, Measure, Paired, Run, Truth, trial
 
 GUIDANCE = 2.0  # the testbed's default; the detector uses none, and the null class
-# A seed, with a watermark and as many without. The five seeds' 120 cannot show that at most 1 % are given a key: none
-# of 120 is at most 3 %. It takes 381, at scale "full".
-IMAGES = {"smoke": 4, "here": 24, "full": 512}
+IMAGES = {"smoke": 4, "here": 24, "full": 512}  # a seed, with a watermark
+# A seed, without one: it takes none of 381 in all to show that at most 1 % are given a key.
+UNMARKED = {"smoke": 4, "here": 80, "full": 512}
 GROUPS, RADII = 64, (1, 7)  # six rings fit the plane of 32 x 32 as eleven fit that of 64 x 64
 
 # The strengths of the paper's table. A blur is a length: 8 pixels of 512 are half a pixel of 32.
@@ -139,9 +139,10 @@ MEASURES = {
     arms=("exhaustive", "wind", "trailing"),
     peers=("trailing",),
     measures=MEASURES,
-    minutes={"smoke": 0.5, "here": 6, "full": 30},
+    minutes={"smoke": 0.5, "here": 10, "full": 30},
     needs=("diffusion",),
     fault="the group's pattern is not written: stage 1 has nothing to find",
+    version=2,  # as many unmarked images as watermarked ones, the first time, could not show a rate of 1 %
 )
 def identification(run: Run) -> dict[str, float]:
     """Identification of watermarked images among 10,000 keys after seven distortions, and what it costs."""
@@ -175,7 +176,7 @@ def identification(run: Run) -> dict[str, float]:
     back = maker.invert(distort(turned, "rotate", seed=0, strength=-75.0))
     scores["accuracy_undone"] = share(wind.identify_all(back), chosen)
     scores["accuracy_grid"] = share(wind.identify_all(inverted["rotate75"], angles=ANGLES), chosen)
-    scores["false"] = _unmarked(run, maker, wind, count)
+    scores["false"] = _unmarked(run, maker, wind, run.pick(**UNMARKED))
     scores["seconds"] = _seconds(wind, inverted["clean"][:1])
     return scores
 
@@ -229,8 +230,8 @@ def _seconds(wind: WIND, z: Tensor) -> float:
 @identification.upheld_if
 def _(paired: Paired) -> Truth:
     # Fewer comparisons are the gain, and the full search that follows a miss counts against it.
-    def rate(metric: str) -> Interval:
-        shares, cases = paired.values(metric, "wind"), IMAGES[paired.scale]
+    def rate(metric: str, images: dict[str, int] = IMAGES) -> Interval:
+        shares, cases = paired.values(metric, "wind"), images[paired.scale]
         return paired.pooled(shares * cases, [cases] * len(shares), f"{metric}, wind")
 
     return (
@@ -242,7 +243,7 @@ def _(paired: Paired) -> Truth:
             paired.values("accuracy", "wind") - paired.values("accuracy_rings", "wind"),
             "accuracy, wind - rings",
         ).at_least(0.0)
-        & rate("false").at_most(0.01)
+        & rate("false", UNMARKED).at_most(0.01)
     )
 
 
