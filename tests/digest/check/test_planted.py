@@ -43,7 +43,7 @@ def shares(half: str) -> dict[tuple[str, str | None], tuple[int, int]]:
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_errors_are_flagged_and_true_sentences_pass(half: str, language: str) -> None:
     found = shares(half)
-    errors = [found[language, kind] for kind in KINDS]
+    errors = [found[language, kind] for kind in KINDS if (language, kind) in found]
     assert 100 * sum(a for a, _ in errors) >= ERRORS_FLAGGED[half, language] * sum(b for _, b in errors)
     flagged, total = found[language, None]
     assert 100 * flagged <= TRUE_FLAGGED[half, language] * total
