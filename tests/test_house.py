@@ -23,6 +23,9 @@ FRAMEWORKS = (
     "sqlalchemy",
     "numpy",
     "pydantic",
+    "fastapi",
+    "starlette",
+    "jinja2",
 )
 
 
@@ -47,7 +50,14 @@ def test_imports_point_down_and_files_are_short(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "code", ["import sillok", "import sillok.testbeds", "import sillok.cli", "import sillok.papers"]
+    "code",
+    [
+        "import sillok",
+        "import sillok.testbeds",
+        "import sillok.cli",
+        "import sillok.papers",
+        "import sillok.web",
+    ],
 )
 def test_importing_loads_no_framework(code: str) -> None:
     script = f"import sys; {code}; print([m for m in {FRAMEWORKS!r} if m in sys.modules])"

@@ -162,7 +162,7 @@ def test_export_and_import_lose_nothing(toys: str, tmp_path: Path) -> None:
         done = sillok("import", str(folder), "--record", other)
         assert "6 runs" in done.stdout
         assert sillok("runs", "--json", "--record", other).stdout == before
-    assert sillok("export", str(tmp_path / "x")).returncode == 2
+    assert sillok("export", str(tmp_path / "x"), "--json", "--parquet").returncode == 2
 
 
 def test_results_as_files(toys: str, tmp_path: Path) -> None:
@@ -197,6 +197,7 @@ def test_help_has_examples_and_version() -> None:
         "doctor",
         "export",
         "import",
+        "serve",
     ):
         done = sillok(command, "--help")
         assert done.returncode == 0

@@ -160,6 +160,7 @@ def test_every_command_of_the_program_is_documented() -> None:
         "import",
         "testbed",
         "digest",
+        "serve",
     ):
         assert f"sillok {name}" in guide
     options = subprocess.run(

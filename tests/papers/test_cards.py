@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import importlib.util
 import os
 from pathlib import Path
 
@@ -75,3 +76,12 @@ if (SHARED / "papers").is_dir():
             if card.authors_source.startswith("unverified"):
                 assert (card.reference.repository or "none") == spec["reference"]
                 assert card.reference.licence == spec["licence"]
+
+
+def test_a_claims_testbed_is_the_one_that_its_trial_loads() -> None:
+    """The trial's module names it, as a word or by the testbed's own module."""
+    named = [claim for card in papers.catalogue().values() for claim in card.claims if claim.testbed]
+    assert len(named) >= 10
+    for claim in named:
+        source = Path(importlib.util.find_spec(claim.trial.rpartition(".")[0]).origin).read_text("utf-8")
+        assert f'"{claim.testbed}"' in source or f"testbeds.{claim.testbed} import" in source, claim.trial

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
 import sillok
 from sillok.cli import digest as digest_commands
-from sillok.cli import testbed
+from sillok.cli import files, testbed, web
+from sillok.cli.files import open_if_there, open_record
 from sillok.cli.options import (
     ERROR,
     INTERRUPTED,
@@ -27,10 +27,6 @@ from sillok.cli.options import (
 )
 from sillok.cli.out import console, emit, remark
 
-if TYPE_CHECKING:
-    from sillok.record import Record
-
-
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -43,30 +39,9 @@ app = typer.Typer(
 
 app.add_typer(testbed.app, name="testbed")
 app.add_typer(digest_commands.app, name="digest")
-
-
-@contextmanager
-def _open(url: str | None, *, read_only: bool = False) -> Iterator[Record]:
-    from sillok.record import Record
-
-    record = Record.open(url, read_only=read_only)
-    try:
-        yield record
-    finally:
-        record.close()
-
-
-@contextmanager
-def _open_if_there(url: str | None) -> Iterator[Record | None]:
-    """The record for commands that also make sense without one: no file is made by looking."""
-    from sillok.record import Record
-
-    record = Record.open(url, read_only=True) if Record.exists(url) else None
-    try:
-        yield record
-    finally:
-        if record is not None:
-            record.close()
+app.command(epilog="Example: sillok serve --port 8080")(web.serve)
+app.command(epilog=files.EXPORT_EXAMPLES)(files.export)
+app.command("import", epilog="Example: sillok import backup")(files.import_)
 
 
 @app.command(epilog="Example: sillok read examples/2024-12-04.md")
@@ -86,7 +61,7 @@ def read(
         for warning in one.warnings:
             remark(f"{file.name}:{warning.line}: {warning.message}")
     if store:
-        with _open(record) as opened:
+        with open_record(record) as opened:
             library.sync(opened)
             library.keep(opened, digests, file.name, digest.write(found))
     rows = library.matched(digests)
@@ -110,7 +85,7 @@ def list_(
     from sillok import papers
     from sillok.verify import view
 
-    with _open_if_there(record) as opened:
+    with open_if_there(record) as opened:
         rows = [
             (card, view.paper_view(card, view.gather(card, opened) if card.claims else {}))
             for card in papers.catalogue().values()
@@ -142,7 +117,7 @@ def show(
     from sillok.verify import view
 
     card = papers.load(paper)
-    with _open_if_there(record) as opened:
+    with open_if_there(record) as opened:
         data = view.paper_view(card, view.gather(card, opened))
     if as_json:
         emit(data)
@@ -195,7 +170,7 @@ def verify(
     screen = console(stderr=True)
     bars = progress.Bars(screen, jobs or api.default_cores()) if screen.is_terminal else None
     plain = progress.Plain(sys.stderr, jobs or api.default_cores())
-    with _open(record) as opened:
+    with open_record(record) as opened:
         try:
             with bars if bars else nullcontext():
                 outcome = api.run(
@@ -245,7 +220,7 @@ def report(
     chosen = naming.resolve(targets or [])
     for line in chosen.remarks:
         remark(line)
-    with _open_if_there(record) as opened:
+    with open_if_there(record) as opened:
         reporting.write(out, reporting.collect(chosen, opened), opened)
     print(out)
 
@@ -263,7 +238,7 @@ def runs(
     """List the runs in the record, newest first, or print one run's log."""
     from sillok.verify import tables, view
 
-    with _open_if_there(record) as opened:
+    with open_if_there(record) as opened:
         if log is not None:
             run = opened.run(log) if opened else None
             if run is None:
@@ -293,7 +268,7 @@ def search(
     """Search titles, authors and summaries."""
     from sillok.verify import library, tables
 
-    with _open(record) as opened:
+    with open_record(record) as opened:
         library.sync_if_possible(opened)
         hits = opened.search(" ".join(words), limit=limit, family=family)
     if as_json:
@@ -318,43 +293,6 @@ def doctor(record: RecordOption = None, as_json: JsonOption = False) -> None:
         tables.doctor(findings, console())
     if findings["problems"]:
         raise typer.Exit(ERROR)
-
-
-@app.command(epilog="Examples: sillok export --json backup; sillok export --parquet backup")
-def export(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where the files go.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON Lines file a table.")] = False,
-    parquet: Annotated[bool, typer.Option("--parquet", help="One Parquet file a table.")] = False,
-    results: Annotated[
-        bool, typer.Option("--results", help="Runs and verdicts, one file a machine.")
-    ] = False,
-    scale: Annotated[Scale, typer.Option(help="The scale of --results.")] = Scale.here,
-    record: RecordOption = None,
-) -> None:
-    """Write the whole record as files that outlive any server; `sillok import` reads them back."""
-    from sillok.verify import results as shipping
-
-    if as_json + parquet + results != 1:
-        raise typer.BadParameter("ask for one of --json, --parquet and --results")
-    with _open(record, read_only=True) as opened:
-        paths = (
-            shipping.write(opened, folder, scale=scale.value)
-            if results
-            else opened.export(folder, "parquet" if parquet else "json")
-        )
-    for path in paths:
-        print(path)
-
-
-@app.command("import", epilog="Example: sillok import backup")
-def import_(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A folder that `sillok export` wrote.")],
-    record: RecordOption = None,
-) -> None:
-    """Read an exported record back; what is there already stays as it is."""
-    with _open(record) as opened:
-        counts = opened.import_(folder)
-    print(", ".join(f"{count} {table}" for table, count in counts.items()))
 
 
 @app.callback(invoke_without_command=True)

@@ -122,13 +122,15 @@ class Figure(_Model):
 class Claim(_Model):
     """One statement with a figure, the trial that measures it here, and what that trial can tell.
 
-    `finding` explains the shipped verdict in words; a claim that was not upheld owes one.
+    `testbed` names what the trial stands on: claims of one testbed are compared. `finding` explains the
+    shipped verdict in words; a claim that was not upheld owes one.
     """
 
     id: Word
     text: Text
     text_ko: Text | None = None
     trial: Name | None = None
+    testbed: Word | None = None
     scope: Text | None = None
     scope_ko: Text | None = None
     finding: Text | None = None

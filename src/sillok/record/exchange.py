@@ -83,7 +83,7 @@ def read(connection: Connection, folder: Path) -> dict[str, int]:
             except KeyError as error:
                 raise RecordError(f"{path}: row {count} has no {error}") from error
             added[table.name] += new
-            if new and table.name in ("papers", "summaries"):
+            if new and table.name in ("papers", "summaries", "verdicts"):
                 touched.add(row["id" if table.name == "papers" else "paper"])
         if count != described["rows"]:
             raise RecordError(f"{path} holds {count} rows where the manifest says {described['rows']}")

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 from sillok.record import search
 from sillok.record.model import RecordError
 
-HEAD = "0002"
-REVISIONS = ("0001", "0002")
+HEAD = "0003"
+REVISIONS = ("0001", "0002", "0003")
 _LOCK = 0x5111_0C  # PostgreSQL's advisory lock that one migrating process holds
 
 
@@ -56,6 +56,8 @@ def bring_up(engine: Engine, *, read_only: bool, name: str) -> None:
             raise RecordError(f"{name} holds a table 'papers' that is not Sillok's; name another database")
         upgrade(connection, HEAD)
         search.rebuild_if_short(connection)
+        if revision is not None and revision < "0003":
+            search.index_judged(connection)
 
 
 def _refuse_newer(revision: str | None, name: str) -> None:

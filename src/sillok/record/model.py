@@ -80,7 +80,10 @@ class StoredVerdict:
 
 @dataclass(frozen=True, kw_only=True)
 class StoredPaper:
-    """A paper: `published` is an ISO date, `summaries` maps a language to a text."""
+    """A paper: `published` is an ISO date, `summaries` maps a language to a text.
+
+    `facts` may hold lists of words named `needs` and `verdicts`, by which a search can be narrowed.
+    """
 
     id: str
     title: str

@@ -10,7 +10,7 @@ from copy import deepcopy
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, literal, select
+from sqlalchemy import ColumnElement, Connection, Select, Table, literal, select
 
 from sillok.record.codec import add_missing, aware, clean, dump, one_of, upsert
 from sillok.record.model import MODES, STATES, VERDICTS, Machine, StoredRun, StoredVerdict
@@ -84,15 +84,15 @@ def _copied(written: str) -> tuple[Callable[[dict[str, Any]], dict[str, Any]], d
     return (dict.copy if flat else deepcopy), value
 
 
-def add_verdict(connection: Connection, verdict: StoredVerdict) -> None:
-    """Store a verdict in the place of an older one of the same key."""
+def add_verdict(connection: Connection, verdict: StoredVerdict) -> bool:
+    """Store a verdict in the place of an older one of the same key; True where the record then holds it anew."""
     one_of("mode", verdict.mode, MODES)
     one_of("verdict", verdict.verdict, VERDICTS)
     row = {field.name: getattr(verdict, field.name) for field in fields(StoredVerdict)}
     row |= {"intervals": dump("intervals", verdict.intervals), "seeds": dump("seeds", list(verdict.seeds))}
     row["declaration"] = dump("declaration", verdict.declaration)
     row |= {"reason": clean(verdict.reason), "decided": aware("decided", verdict.decided)}
-    put_verdict(connection, row)
+    return put_verdict(connection, row)
 
 
 def put_verdict(connection: Connection, row: dict[str, Any]) -> bool:
@@ -107,9 +107,15 @@ def put_verdict(connection: Connection, row: dict[str, Any]) -> bool:
     return True
 
 
-def read_verdicts(connection: Connection, where: dict[str, Any], *, limit: int | None) -> list[StoredVerdict]:
-    """Read verdicts, the newest first."""
-    query = _filtered(select(verdicts), verdicts, where)
+def read_verdicts(
+    connection: Connection,
+    where: dict[str, Any],
+    *,
+    limit: int | None,
+    more: Sequence[ColumnElement[bool]] = (),
+) -> list[StoredVerdict]:
+    """Read verdicts, the newest first; `more` are further conditions."""
+    query = _filtered(select(verdicts), verdicts, where).where(*more)
     query = query.order_by(verdicts.c.decided.desc(), verdicts.c.paper, verdicts.c.claim).limit(limit)
     out = []
     for row in connection.execute(query):

@@ -5,6 +5,9 @@ what a word is). Ranking every match would take seconds for a word that all pape
 `POOL` newest papers that match in the title and the `POOL` newest that match anywhere are ranked, by
 BM25F with the title weighing eight times and the authors three times the summaries; equal scores stand
 newest first. Where a query has more matches than that, the rest follow unranked, newest first.
+
+What narrows a search (a family, what a paper needs, a verdict) stands in the index as terms that no text can
+hold, and a range of days is a range of keys, so that no filter reads papers that it then leaves out.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
 from typing import Any
@@ -23,7 +27,7 @@ from sqlalchemy import Connection, bindparam, delete, func, select, text
 
 from sillok.record.codec import insert
 from sillok.record.model import Hit
-from sillok.record.tables import papers, search, summaries, words
+from sillok.record.tables import papers, search, summaries, verdicts, words
 from sillok.record.text import MAX_TOKENS, Phrase, is_paired, phrases, tokens
 
 POOL = 300
@@ -31,6 +35,7 @@ MAX_PHRASES = 32  # of a query; a reader types fewer, a program that pastes a pa
 MAX_ENDINGS = 12  # the commonest words that the beginning of a word may stand for
 _WEIGHTS = (8.0, 3.0, 1.0)  # title, authors, summaries
 _ALL = ""  # in `words`: the row that counts the papers themselves
+LAST = (1 << 63) - 1  # a key that no paper has, for none is as great
 _LOCK = 0x5111_0D  # PostgreSQL: two that count words at once would wait for each other in a circle
 
 
@@ -54,8 +59,10 @@ def index(connection: Connection, ids: Sequence[str]) -> None:
     ):
         texts.setdefault(paper, []).append(summary)
     rows = []
+    judged = _judged(connection, ids)
+    vectors = connection.dialect.name == "postgresql"
     for paper in connection.execute(select(papers).where(papers.c.id.in_(ids))):
-        row = _row(paper, texts.get(paper.id, []), vectors=connection.dialect.name == "postgresql")
+        row = _row(paper, texts.get(paper.id, []), _tags(paper, judged.get(paper.id, [])), vectors=vectors)
         counts.update({_ALL, *row["title"].split(), *row["authors"].split(), *row["body"].split()})
         rows.append(row)
     if rows:
@@ -79,25 +86,86 @@ def rebuild_if_short(connection: Connection) -> None:
         index(connection, ids[start : start + 1000])
 
 
-def find(connection: Connection, query: str, *, limit: int, offset: int, family: str | None) -> list[Hit]:
-    """Find the papers that have every word of the query; see the module for how they are ranked."""
+def index_judged(connection: Connection) -> None:
+    """Index the papers that have verdicts anew, as after the migration that made verdicts narrow a search."""
+    ids = list(connection.execute(select(verdicts.c.paper).distinct()).scalars())
+    for start in range(0, len(ids), 1000):
+        index(connection, ids[start : start + 1000])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filters:
+    """What narrows a search; None narrows nothing. `since` and `until` are ISO days, both included."""
+
+    family: str | None = None
+    needs: str | None = None
+    verdict: str | None = None
+    since: str | None = None
+    until: str | None = None
+
+    @property
+    def tags(self) -> list[str]:
+        """The terms that a paper must have in the index."""
+        return [
+            tag(kind, value)
+            for kind, value in (("family", self.family), ("needs", self.needs), ("verdict", self.verdict))
+            if value is not None
+        ]
+
+    @property
+    def keys(self) -> tuple[int, int]:
+        """The first key that is meant, and the first that is no more; ValueError for what is no day."""
+        low = 0 if self.since is None else key_of_day(date.fromisoformat(self.since))
+        high = LAST if self.until is None else date.fromisoformat(self.until).toordinal() + 1 << 43
+        return low, high
+
+
+def find(connection: Connection, query: str, *, limit: int, offset: int, filters: Filters) -> list[Hit]:
+    """Find the papers that have every word of the query; see the module for how they are ranked.
+
+    A query without words finds nothing, or with filters the newest papers that they let through.
+    """
     asked = phrases(query)[:MAX_PHRASES]
+    low, high = filters.keys
+    if not asked:
+        if filters == Filters():
+            return []
+        keys = browse(connection, filters.tags, limit + offset, low, high)[offset:]
+        return _hits(connection, [(0.0, key) for key in keys], [])
     groups = [_endings(connection, phrase) for phrase in asked]
-    if not asked or not all(groups):
+    if not all(groups):
         return []
     rarity = _rarity(connection, groups)
     if rarity is None:
         return []
-    match = _match(connection, groups, family)
-    newest = _newest(connection, "all", match, POOL)
-    pool = sorted({*newest, *_newest(connection, "title", match, POOL)}, reverse=True)
+    match = _match(connection, groups, filters.tags)
+    newest = _newest(connection, "all", match, POOL, low, high)
+    pool = sorted({*newest, *_newest(connection, "title", match, POOL, low, high)}, reverse=True)
     ranked = _rank(connection, pool, asked, rarity)[offset : offset + limit]
     if len(ranked) < limit and len(newest) == POOL:
         skip = max(0, offset - len(pool))
-        rest = _newest(connection, "all", match, limit - len(ranked) + skip + len(pool), below=newest[-1])
+        rest = _newest(connection, "all", match, limit - len(ranked) + skip + len(pool), low, newest[-1])
         rest = [key for key in rest if key not in set(pool)][skip : skip + limit - len(ranked)]
         ranked += [(0.0, key) for key in rest]
     return _hits(connection, ranked, asked)
+
+
+def browse(connection: Connection, tags: list[str], count: int, low: int, high: int) -> list[int]:
+    """The keys of the newest papers that have every tag, newest first."""
+    if tags:
+        return _newest(connection, "all", _match(connection, [], tags), count, low, high)
+    statement = select(search.c.key).where(search.c.key >= low, search.c.key < high)
+    return list(connection.execute(statement.order_by(search.c.key.desc()).limit(count)).scalars())
+
+
+def key_of_day(day: date) -> int:
+    """The least key that a paper of a day may have."""
+    return day.toordinal() << 43
+
+
+def day_of_key(key: int) -> date:
+    """The day of a key."""
+    return date.fromordinal(key >> 43)
 
 
 def _key(paper: str, published: str | None) -> int:
@@ -111,26 +179,56 @@ def _key(paper: str, published: str | None) -> int:
     return day << 43 | int.from_bytes(digest, "big") >> 21
 
 
-def _row(paper: Any, texts: list[str], *, vectors: bool) -> dict[str, Any]:
+def _row(paper: Any, texts: list[str], tags: list[str], *, vectors: bool) -> dict[str, Any]:
     title = tokens(f"{paper.title} / {paper.id}")
     authors = tokens(" / ".join(json.loads(paper.authors)))
     body = tokens("\n".join(texts))[: max(0, MAX_TOKENS - len(title) - len(authors))]
-    tag = _tag(paper.family)
     return {
         "key": _key(paper.id, paper.published),
         "paper": paper.id,
-        "tag": tag,
+        "tag": " ".join(tags),
         "title": " ".join(title),
         "authors": " ".join(authors),
         "body": " ".join(body),
-        "title_vector": _vector([[tag], title]) if vectors else None,
-        "vector": _vector([[tag], title, authors, body]) if vectors else None,
+        "title_vector": _vector([tags, title]) if vectors else None,
+        "vector": _vector([tags, title, authors, body]) if vectors else None,
     }
 
 
-def _tag(family: str | None) -> str:
-    """The family as one term that no text can hold, so that it narrows a search inside the index."""
-    return "\ue000" + (family or "").encode().hex()
+_KINDS = {"family": "\ue000", "needs": "\ue001", "verdict": "\ue002"}
+
+
+def tag(kind: str, value: str) -> str:
+    """A family, a need or a verdict as one term that no text can hold, so that it narrows inside the index."""
+    return _KINDS[kind] + value.encode().hex()
+
+
+def _judged(connection: Connection, ids: Sequence[str]) -> dict[str, list[Any]]:
+    """The verdicts of these papers that are evidence: of trials proper, at no rehearsal."""
+    columns = (verdicts.c.paper, verdicts.c.verdict, verdicts.c.scale, verdicts.c.declaration)
+    query = select(*columns).where(
+        verdicts.c.paper.in_(ids), verdicts.c.mode == "trial", verdicts.c.scale != "smoke"
+    )
+    found: dict[str, list[Any]] = {}
+    for row in connection.execute(query):
+        found.setdefault(row.paper, []).append(row)
+    return found
+
+
+def _tags(paper: Any, judged: list[Any]) -> list[str]:
+    """What a paper may be narrowed by: its family; needs and verdicts of its facts and of the record's verdicts."""
+    facts = json.loads(paper.facts)
+    needs, said = set(_words(facts.get("needs"))), set(_words(facts.get("verdicts")))
+    for row in judged:
+        said.add(row.verdict)
+        declared = json.loads(row.declaration).get("needs")
+        needs.update(_words(declared.get(row.scale)) if isinstance(declared, dict) else ())
+    tags = [tag("family", paper.family or "")]
+    return tags + [tag("needs", n) for n in sorted(needs)] + [tag("verdict", v) for v in sorted(said)]
+
+
+def _words(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _vector(fields: list[list[str]]) -> str:
@@ -176,10 +274,9 @@ def _rarity(connection: Connection, groups: list[list[tuple[str, ...]]]) -> list
     return out
 
 
-def _match(connection: Connection, groups: list[list[tuple[str, ...]]], family: str | None) -> str:
+def _match(connection: Connection, groups: list[list[tuple[str, ...]]], tags: list[str]) -> str:
     """The query in the database's own language; tokens are letters and digits, so nothing needs escaping."""
-    if family is not None:
-        groups = [*groups, [(_tag(family),)]]
+    groups = groups + [[(term,)] for term in tags]
     if connection.dialect.name == "postgresql":
         parts = [
             " | ".join("(" + " <-> ".join(f"'{t}'" for t in phrase) + ")" for phrase in g) for g in groups
@@ -189,21 +286,21 @@ def _match(connection: Connection, groups: list[list[tuple[str, ...]]], family: 
     return " AND ".join(f"({part})" for part in parts)
 
 
-def _newest(
-    connection: Connection, where: str, match: str, count: int, *, below: int | None = None
-) -> list[int]:
-    """The keys of the newest matches, newest first; `where` is "title" or "all"."""
+def _newest(connection: Connection, where: str, match: str, count: int, low: int, high: int) -> list[int]:
+    """The keys of the newest matches from `low` to below `high`, newest first; `where` is "title" or "all"."""
     if connection.dialect.name == "postgresql":
         vector = "title_vector" if where == "title" else "vector"
-        under = "AND key < :below" if below is not None else ""
-        query = (
-            f"SELECT key FROM search WHERE {vector} @@ CAST(:m AS tsquery) {under} ORDER BY key DESC LIMIT :n"
-        )
+        table, key, matching = "search", "key", f"{vector} @@ CAST(:m AS tsquery)"
     else:
-        table = f"search_{where}"
-        under = "AND rowid < :below" if below is not None else ""
-        query = f"SELECT rowid FROM {table} WHERE {table} MATCH :m {under} ORDER BY rowid DESC LIMIT :n"
-    values = {"m": match, "n": count} | ({"below": below} if below is not None else {})
+        table, key = f"search_{where}", "rowid"
+        matching = f"{table} MATCH :m"
+    values: dict[str, Any] = {"m": match, "n": count}
+    bounds = ""
+    for mark, name, bound in ((">=", "low", low or None), ("<", "high", high if high < LAST else None)):
+        if bound is not None:
+            bounds += f" AND {key} {mark} :{name}"
+            values[name] = bound
+    query = f"SELECT {key} FROM {table} WHERE {matching}{bounds} ORDER BY {key} DESC LIMIT :n"
     return list(connection.execute(text(query), values).scalars())
 
 
@@ -272,7 +369,7 @@ def _snippet(texts: dict[str, str], asked: list[Phrase], width: int = 200) -> st
     ordered = [texts[language] for language in sorted(texts, key=lambda code: (code != first, code))]
     pattern = re.compile("|".join(_surface(phrase.tokens) for phrase in asked), re.IGNORECASE)
     for body in ordered:
-        if found := pattern.search(body):
+        if asked and (found := pattern.search(body)):
             start = (
                 body.rfind(" ", 0, max(0, found.start() - width // 3)) + 1
                 if found.start() > width // 3

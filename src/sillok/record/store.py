@@ -14,6 +14,7 @@ from sqlalchemy.engine import URL
 
 from sillok.record import exchange, library, migrate, runs, search
 from sillok.record.engine import connect, locate, shown, told
+from sillok.record.lists import Lists
 from sillok.record.model import (
     Hit,
     Machine,
@@ -150,7 +151,8 @@ class Record:
     def add_verdict(self, verdict: StoredVerdict) -> None:
         """Store a verdict in the place of an older one (same paper, claim, version, scale, mode, machine)."""
         with self._writing() as connection:
-            runs.add_verdict(connection, verdict)
+            if runs.add_verdict(connection, verdict):
+                search.index(connection, [verdict.paper])  # a search may ask for verdicts
 
     def verdicts(
         self,
@@ -266,17 +268,37 @@ class Record:
         with self._reading() as connection:
             return next(iter(library.read_digests(connection, date)), None)
 
-    def search(self, query: str, *, limit: int = 20, offset: int = 0, family: str | None = None) -> list[Hit]:
+    def search(
+        self,
+        query: str,
+        *,
+        limit: int = 20,
+        offset: int = 0,
+        family: str | None = None,
+        needs: str | None = None,
+        verdict: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> list[Hit]:
         """Find papers that have every word of the query in title, authors or summaries, the best first.
 
-        Any text is a query. Only the newest few hundred matches are ranked, the rest follow newest
-        first: see `sillok.record.search`. Raises ValueError for a negative limit or offset.
+        Any text is a query; one without words finds the newest papers that the filters let through. `needs`
+        and `verdict` are looked up in the papers' facts and in the record's verdicts (rehearsals aside),
+        `since` and `until` are ISO days. Only the newest few hundred matches are ranked, the rest follow
+        newest first: see `sillok.record.search`. Raises ValueError for a negative limit or offset, and for
+        what is no day.
         """
         for name, value in (("limit", limit), ("offset", offset)):
             if value < 0:
                 raise ValueError(f"{name}: {value} is negative; 0 or more is accepted")
+        filters = search.Filters(family=family, needs=needs, verdict=verdict, since=since, until=until)
         with self._reading() as connection:
-            return search.find(connection, query, limit=limit, offset=offset, family=family)
+            return search.find(connection, query, limit=limit, offset=offset, filters=filters)
+
+    @property
+    def lists(self) -> Lists:
+        """Pages of what the record holds, for readers of a large one: each bounded, each by an index."""
+        return Lists(self._reading)
 
     # The whole record as files
 

@@ -143,6 +143,8 @@ runs = Table(
     Index("ix_runs_trial", "trial", "version", "scale", "mode", "machine"),
     Index("ix_runs_paper", "paper", "claim"),
     Index("ix_runs_started", "started"),
+    Index("ix_runs_machine", "machine", "started"),
+    Index("ix_runs_state", "state", "started"),
 )
 
 verdicts = Table(
@@ -161,6 +163,9 @@ verdicts = Table(
     Column("declaration", Text, nullable=False),
     Column("seeds", Text, nullable=False),
     Column("decided", Instant, nullable=False),
+    Index("ix_verdicts_machine", "machine", "mode", "decided"),
+    Index("ix_verdicts_decided", "mode", "decided"),
+    Index("ix_verdicts_counts", "mode", "scale", "machine", "verdict", "paper"),  # counting reads no row
 )
 
 # Derived from papers and summaries, and rebuilt from them: never exported.

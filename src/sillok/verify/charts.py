@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _INK = "#7b7f87"  # replaced by currentColor: the page decides, in light and in dark
+_ALONE = "#6f747d"  # readable on white and on dark
+DARK_INK = "#4b5058"  # for white ground, and for a page that inverts its charts in the dark
 BASELINE = "#7d8590"
 METHOD = "#c0392b"
 _OTHERS = ("#2f6f9f", "#8a6d1f", "#4f7f4f", "#7a5195", "#a05d2c", "#3b8686")
@@ -48,6 +50,11 @@ def _svg(chart: Any) -> str:
     text: str = vl_convert.vegalite_to_svg(spec | {"config": _CONFIG | spec.get("config", {})})
     text = text.replace(_INK, "currentColor")
     return re.sub(r"<svg ", '<svg role="img" ', text, count=1)
+
+
+def alone(svg: str, ink: str = _ALONE) -> str:
+    """A chart for an <img>, which knows no theme: what took the page's colour gets one of its own."""
+    return svg.replace("currentColor", ink)
 
 
 def points(

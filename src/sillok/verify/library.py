@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,17 +11,28 @@ from sillok import papers
 from sillok.digest import Digest, Entry
 from sillok.papers import Card
 from sillok.record import Record
+from sillok.verify import needs as requirements
+from sillok.verify import results
 
 
 def _facts(card: Card) -> dict[str, Any]:
-    return {
+    shipped = [v for v in results.of_paper(card.id).verdicts if v.mode == "trial" and v.scale != "smoke"]
+    needs = {
+        need for verdict in shipped for need in verdict.declaration.get("needs", {}).get(verdict.scale, ())
+    }
+    facts = {
         "kind": card.kind,
         "host": card.host,
         "reference": card.reference.model_dump(mode="json"),
         "digests": [mention.model_dump(mode="json") for mention in card.digests],
         "methods": list(card.methods),
-        "card": hashlib.sha256(card.model_dump_json().encode()).hexdigest()[:16],
+        "needs": sorted(
+            needs | {need for trial in card.trials for need in requirements.declared(trial) or ()}
+        ),
+        "verdicts": sorted({verdict.verdict for verdict in shipped}),
     }
+    text = card.model_dump_json() + json.dumps(facts, sort_keys=True)
+    return facts | {"card": hashlib.sha256(text.encode()).hexdigest()[:16]}
 
 
 def _paper(card: Card, facts: dict[str, Any]) -> dict[str, Any]:
@@ -42,11 +54,12 @@ def _paper(card: Card, facts: dict[str, Any]) -> dict[str, Any]:
 
 def sync(record: Record) -> int:
     """Bring the catalogue's cards into the record where they are new or have changed; how many were."""
-    known = {paper.id: paper.facts.get("card") for paper in record.papers()}
+    cards = papers.catalogue()
+    known = record.lists.facts(cards)
     fresh = [
         (card, facts)
-        for card in papers.catalogue().values()
-        if (facts := _facts(card))["card"] != known.get(card.id)
+        for card in cards.values()
+        if (facts := _facts(card))["card"] != known.get(card.id, {}).get("card")
     ]
     if not fresh:
         return 0
@@ -123,14 +136,13 @@ def _mentioned(entry: Entry, card: Card | None) -> dict[str, Any]:
     else:
         paper = _paper(card, _facts(card))
     text = "\n\n".join(section.text for section in entry.sections)
-    if text and _language(entry) not in paper["summaries"]:
-        paper["summaries"] = paper["summaries"] | {_language(entry): text}
+    if text and language_of(text) not in paper["summaries"]:
+        paper["summaries"] = paper["summaries"] | {language_of(text): text}
     return paper
 
 
-def _language(entry: Entry) -> str:
-    """Korean where a tenth of the letters is Hangul; else English."""
-    text = "".join(section.text for section in entry.sections)
+def language_of(text: str) -> str:
+    """Korean ("ko") where a tenth of the letters is Hangul; else English ("en")."""
     letters = [c for c in text if c.isalpha()]
     hangul = sum("가" <= c <= "힣" for c in letters)
     return "ko" if hangul * 10 >= len(letters) > 0 else "en"

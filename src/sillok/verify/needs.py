@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.metadata
 import importlib.util
 import os
 import shutil
 from collections.abc import Sequence
 from functools import lru_cache
+from pathlib import Path
 
 from packaging.requirements import Requirement
 
@@ -53,6 +55,36 @@ def gpu_present() -> bool:
     import torch
 
     return bool(torch.cuda.is_available())
+
+
+@lru_cache
+def declared(trial: str) -> tuple[str, ...] | None:
+    """What a trial says that it needs at the scale "here"; None where that cannot be told.
+
+    It is read in the source: no trial is imported.
+
+    Args:
+        trial: the dotted name of its function.
+    """
+    module, _, name = trial.rpartition(".")
+    try:
+        found = importlib.util.find_spec(module)
+        source = Path(found.origin).read_text(encoding="utf-8") if found and found.origin else ""
+        tree = ast.parse(source)
+    except (ImportError, ValueError, SyntaxError, OSError):
+        return None
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef) and node.name == name:
+            calls = [call for call in node.decorator_list if isinstance(call, ast.Call)]
+            given = [word.value for call in calls for word in call.keywords if word.arg == "needs"]
+            try:
+                said = ast.literal_eval(given[0]) if given else None
+            except ValueError:
+                return None
+            if isinstance(said, dict):
+                said = said.get("here", ())
+            return None if said is None else tuple(map(str, said))
+    return None
 
 
 def weights_variable(name: str) -> str:

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from sillok import digest, papers
 from sillok.papers import Card, Claim
-from sillok.verify import needs, tables, view
+from sillok.verify import charts, needs, tables, view
 from sillok.verify.report import draw
 from sillok.verify.worker import load_trial
 
-_INK = "#6f747d"  # readable on white and on dark: an <img> knows no theme
 EXAMPLE = "first.md"
 
 
@@ -110,7 +109,7 @@ def _claim(card: Card, claim: Claim, found: list[view.Result], folder: Path | No
         for chart in draw(found[0], wide=True):
             name = f"{card.id}-{claim.id}-{_slug(chart['name'])}.svg"
             if folder is not None:
-                (folder / name).write_text(chart["svg"].replace("currentColor", _INK), encoding="utf-8")
+                (folder / name).write_text(charts.alone(chart["svg"]), encoding="utf-8")
             text = (
                 found[0].verdict.declaration["measures"].get(chart["name"], {}).get("text") or chart["name"]
             )

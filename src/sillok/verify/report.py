@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import sillok
 from sillok.papers import Card, Claim
-from sillok.record import Record
+from sillok.record import Record, StoredRun
 from sillok.verify import needs, tables, view
 from sillok.verify.targets import Chosen
 
@@ -97,8 +99,18 @@ def _claim(card: Card, claim: Claim, found: list[view.Result], record: Record | 
     }
 
 
-def draw(result: view.Result, *, wide: bool = False) -> list[dict[str, str]]:
-    """The charts of a result: a strip of points for each metric, then its curves; name and SVG."""
+@dataclass(frozen=True)
+class Drawing:
+    """A chart of a result that is not drawn yet: its name, "points" or "curve", and how many rows it has."""
+
+    name: str
+    kind: str
+    rows: int
+    svg: Callable[[], str]
+
+
+def drawings(result: view.Result, *, wide: bool = False) -> list[Drawing]:
+    """The charts of a result: a strip of points for each metric, then its curves."""
     from sillok.verify import charts
 
     arms = result.verdict.declaration.get("arms") or list(dict.fromkeys(run.arm for run in result.runs))
@@ -107,18 +119,34 @@ def draw(result: view.Result, *, wide: bool = False) -> list[dict[str, str]]:
     for row in view.measurements(result):
         rows.setdefault(row["metric"], []).append(row)
         units[row["metric"]] = row["unit"]
-    drawn = [
-        {"name": metric, "kind": "points", "svg": charts.points(metric, units[metric], arms, values)}
+    found = [
+        Drawing(
+            metric,
+            "points",
+            len({row["arm"] for row in values}),
+            partial(charts.points, metric, units[metric], arms, values),
+        )
         for metric, values in rows.items()
     ]
+    return found + curve_drawings(result.runs, arms, wide=wide)
+
+
+def curve_drawings(runs: Sequence[StoredRun], arms: Sequence[str], *, wide: bool = False) -> list[Drawing]:
+    """The curves of runs, those of one name in one chart."""
+    from sillok.verify import charts
+
     lines: dict[str, list[dict[str, Any]]] = {}
-    for run in result.runs:
+    for run in runs:
         for curve in run.curves:
             lines.setdefault(curve["name"], []).append(curve | {"arm": run.arm, "seed": run.seed})
     size = {"width": 420, "height": 240} if wide else {}
-    drawn += [
-        {"name": name, "kind": "curve", "svg": charts.curves(name, arms, items, **size)}
+    return [
+        Drawing(name, "curve", len(items), partial(charts.curves, name, arms, items, **size))
         for name, items in lines.items()
         if any(item["points"] for item in items)
     ]
-    return drawn
+
+
+def draw(result: view.Result, *, wide: bool = False) -> list[dict[str, str]]:
+    """The charts of a result, drawn: name, kind and SVG."""
+    return [{"name": one.name, "kind": one.kind, "svg": one.svg()} for one in drawings(result, wide=wide)]

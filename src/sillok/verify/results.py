@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -125,6 +125,50 @@ def _build(kind: Any, data: dict[str, Any], moment: str) -> Any:
     if unknown:
         raise ValueError(f"unknown field {sorted(unknown)[0]!r}")
     return kind(**data | {moment: datetime.fromisoformat(data[moment])})
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """What the project ships of one paper: verdicts, runs, and the machines by id."""
+
+    runs: tuple[StoredRun, ...] = ()
+    verdicts: tuple[StoredVerdict, ...] = ()
+    machines: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def of_paper(paper: str) -> Shipped:
+    """The results of one paper that came with this installation."""
+    bundles = shipped()
+    if _index.bundles is not bundles:
+        _index.bundles, _index.papers = bundles, _by_paper(bundles)
+    return _index.papers.get(paper, Shipped())
+
+
+@dataclass
+class _Index:
+    """The shipped results by paper, and what they were indexed from."""
+
+    bundles: tuple[MachineResults, ...] | None = None
+    papers: dict[str, Shipped] = field(default_factory=dict)
+
+
+_index = _Index()
+
+
+def _by_paper(bundles: Iterable[MachineResults]) -> dict[str, Shipped]:
+    bundles = tuple(bundles)
+    machines = {bundle.machine.id: bundle.machine.data for bundle in bundles}
+    runs: dict[str, list[StoredRun]] = {}
+    verdicts: dict[str, list[StoredVerdict]] = {}
+    for bundle in bundles:
+        for run in bundle.runs:
+            runs.setdefault(run.paper, []).append(run)
+        for verdict in bundle.verdicts:
+            verdicts.setdefault(verdict.paper, []).append(verdict)
+    return {
+        paper: Shipped(tuple(runs.get(paper, ())), tuple(verdicts.get(paper, ())), machines)
+        for paper in {**runs, **verdicts}
+    }
 
 
 @functools.lru_cache

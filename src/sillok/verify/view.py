@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,37 +59,49 @@ def latest_runs(runs: Iterable[StoredRun], verdict: StoredVerdict) -> tuple[Stor
 def gather(card: Card, record: Record | None, mode: str = "trial") -> dict[str, list[Result]]:
     """Claim id -> results, the one to show first at the head."""
     found: dict[str, list[Result]] = {claim.id: [] for claim in card.claims}
-    if record is not None:
-        runs = record.runs(paper=card.id)
-        machines = {machine.id: machine.data for machine in record.machines()}
-        for verdict in record.verdicts(paper=card.id, mode=mode):
-            _add(found, verdict, runs, machines, shipped=False)
-    for bundle in results.shipped():
-        machines = {bundle.machine.id: bundle.machine.data}
-        for verdict in bundle.verdicts:
-            if verdict.paper == card.id and verdict.mode == mode:
-                _add(found, verdict, bundle.runs, machines, shipped=True)
-    for items in found.values():
-        newest: dict[tuple[str, str, bool], Result] = {}
-        for item in items:  # the record and the files give the newest first
-            newest.setdefault((item.verdict.machine, item.verdict.scale, item.shipped), item)
-        items[:] = sorted(newest.values(), key=lambda result: result.rank)
+    for result in of_paper(card.id, record, (mode,)):
+        if result.verdict.claim in found:
+            found[result.verdict.claim].append(result)
+    return {claim: arranged(items) for claim, items in found.items()}
+
+
+def of_paper(paper: str, record: Record | None, modes: Sequence[str], most: int = 10_000) -> list[Result]:
+    """Every result of a paper, the record's before those that the project ships; runs come without their logs.
+
+    Of the record's runs the newest `most` are looked at; with 0 results come without runs.
+    """
+    found: list[Result] = []
+    if record is not None and (verdicts := record.verdicts(paper=paper)):
+        runs = record.runs(paper=paper, limit=most, with_logs=False) if most else []
+        named = {id for verdict in verdicts for id in verdict.machine.split("+")}
+        machines = {id: machine.data for id in named if (machine := record.machine(id)) is not None}
+        found += [_result(v, runs, machines, shipped=False) for v in verdicts if v.mode in modes]
+    shipped = results.of_paper(paper)
+    found += [
+        _result(v, shipped.runs if most else (), shipped.machines, shipped=True)
+        for v in shipped.verdicts
+        if v.mode in modes
+    ]
     return found
 
 
-def _add(
-    found: dict[str, list[Result]],
+def _result(
     verdict: StoredVerdict,
     runs: Sequence[StoredRun],
-    machines: dict[str, dict[str, Any]],
+    machines: Mapping[str, dict[str, Any]],
     *,
     shipped: bool,
-) -> None:
-    if verdict.claim in found:
-        machine = machines.get(
-            verdict.machine.split("+")[0], {"id": verdict.machine, "name": verdict.machine}
-        )
-        found[verdict.claim].append(Result(verdict, latest_runs(runs, verdict), machine, shipped))
+) -> Result:
+    machine = machines.get(verdict.machine.split("+")[0], {"id": verdict.machine, "name": verdict.machine})
+    return Result(verdict, latest_runs(runs, verdict), machine, shipped)
+
+
+def arranged(items: Iterable[Result]) -> list[Result]:
+    """The newest result of each machine and scale, the one to show first at the head."""
+    newest: dict[tuple[str, str, bool], Result] = {}
+    for item in items:  # the record and the files give the newest first
+        newest.setdefault((item.verdict.machine, item.verdict.scale, item.shipped), item)
+    return sorted(newest.values(), key=lambda result: result.rank)
 
 
 def of_plan(plan: ClaimPlan, record: Record) -> list[Result]:

@@ -64,12 +64,12 @@ def write_feed(
         updated = entry.find(_name("updated"))
         assert updated is not None
         updated.text = changes[-1]
-    _add(feed, "id", base or "urn:sillok:digests:" + quote(title))
-    _add(feed, "title", title)
-    _add(feed, "updated", max(changes))
-    _add(_add(feed, "author"), "name", author)
+    add(feed, "id", base or "urn:sillok:digests:" + quote(title))
+    add(feed, "title", title)
+    add(feed, "updated", max(changes))
+    add(add(feed, "author"), "name", author)
     if base:
-        _add(feed, "link", rel="self", type="application/atom+xml", href=base + "feed.xml")
+        add(feed, "link", rel="self", type="application/atom+xml", href=base + "feed.xml")
     feed.extend(entries)
     ET.indent(feed, " ")
     text = ET.tostring(feed, encoding="unicode")
@@ -92,17 +92,18 @@ def _days(root: Path) -> list[Date]:
 def _entry(day: Date, summaries: list[Summary], base: str) -> ET.Element:
     entry = ET.Element(f"{{{ATOM}}}entry")
     page = day_path(Path(), day, ".html").as_posix()
-    _add(entry, "id", f"{base}{page}" if base else f"urn:sillok:digest:{day.isoformat()}")
-    _add(entry, "title", f"Daily Papers ({day.isoformat()})")
-    _add(entry, "updated")
-    _add(entry, "published", f"{day.isoformat()}T00:00:00Z")
-    _add(entry, "link", rel="alternate", type="text/html", href=base + page)
-    _add(entry, "content", render("feed.html", "", summaries), type="html")
+    add(entry, "id", f"{base}{page}" if base else f"urn:sillok:digest:{day.isoformat()}")
+    add(entry, "title", f"Daily Papers ({day.isoformat()})")
+    add(entry, "updated")
+    add(entry, "published", f"{day.isoformat()}T00:00:00Z")
+    add(entry, "link", rel="alternate", type="text/html", href=base + page)
+    add(entry, "content", render("feed.html", "", summaries), type="html")
     entry.set("{http://www.w3.org/XML/1998/namespace}lang", main_language(summaries))
     return entry
 
 
-def _add(parent: ET.Element, name: str, text: str = "", **attributes: str) -> ET.Element:
+def add(parent: ET.Element, name: str, text: str = "", **attributes: str) -> ET.Element:
+    """Add an element of Atom, without what XML cannot hold."""
     child = ET.SubElement(parent, f"{{{ATOM}}}{name}", attributes)
     child.text = _ILLEGAL.sub("", text.replace("\r", "\n")) or None
     return child
