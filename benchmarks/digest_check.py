@@ -1,9 +1,9 @@
 """Checking summaries: planted errors flagged, true sentences flagged, and the time for 50 papers of 30 pages.
 
-    python benchmarks/digest_check.py [--half held-out] [--papers 50] [--json]
+    python benchmarks/digest_check.py [--half blind] [--papers 50] [--json]
 
-The planted set (tests/digest/check/planted) has fourteen invented papers with true sentences in English and Korean.
-Each slot of a sentence gives one error. Rules and thresholds were tuned on the development half only.
+The planted set (tests/digest/check/planted) has 23 invented papers with true sentences in English and Korean.
+Each slot of a sentence gives one error. Rules and thresholds were tuned on the development half (20 papers) only.
 """
 
 from __future__ import annotations

@@ -14,11 +14,11 @@ from sillok.digest.texts import read_text_of
 
 FOLDER = Path(__file__).parent / "planted"
 IDS = tuple(sorted(path.stem for path in FOLDER.glob("*.md")))
-_HELD_OUT = ("2901.00004", "2901.00006", "2901.00010", "2901.00012", "2901.00013", "2901.00014")
+_BLIND = tuple(f"2901.{number:05d}" for number in range(21, 24))
 #: Rules and thresholds were tuned on the sentences of the development half only; see docs/checking.md.
 HALVES = {
-    "development": tuple(id for id in IDS if id not in _HELD_OUT),
-    "held-out": tuple(id for id in IDS if id in _HELD_OUT),
+    "development": tuple(id for id in IDS if id not in _BLIND),
+    "blind": tuple(id for id in IDS if id in _BLIND),
 }
 KINDS = ("digit", "unit", "baseline", "sign", "paper", "dataset", "model", "metric", "magnitude", "count")
 _SLOT = re.compile(r"\{([^{}|]*)((?:\|[^{}|]*)+)\}")

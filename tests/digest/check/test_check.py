@@ -75,6 +75,11 @@ def test_an_entry_without_a_text_is_told_and_not_dropped() -> None:
     assert all(f.verdict == "not found" and f.reasons == ("no text of this paper",) for f in found)
 
 
+def test_a_text_without_a_word_is_no_text() -> None:
+    (found,) = check_entry(entry("It reaches 99.9 on LongShelf."), PaperText(RIVER, 1, (), "pdf"))
+    assert (found.verdict, found.reasons) == ("not found", ("no text of this paper",))
+
+
 def test_a_text_that_cannot_be_read_says_why() -> None:
     def broken(id: str) -> PaperText:
         raise ValueError(f"{id}.pdf is damaged")
@@ -105,6 +110,40 @@ def test_only_an_abstract_is_said() -> None:
     text = PaperText("2901.00099", None, (Passage("abstract", "", "We gain 3.5 points."),), "abstract")
     (found,) = check_text("It runs on 17 machines.", text)
     assert "only the paper's abstract is at hand" in found.reasons
+
+
+ABSTRACT = PaperText(
+    "2901.00098",
+    None,
+    (
+        Passage("title", "", "Tern: Tracking"),
+        Passage(
+            "abstract",
+            "",
+            "Tern reaches an AUC of 71.5% on SkySet, a 7.1% AUC gain over Gull. It needs 38 ms.",
+        ),
+    ),
+    "abstract",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("Tern reaches an AUC of 71.5% on SkySet.", "supported"),
+        ("Tern reaches an AUC of 74.2% on SkySet.", "contradicted"),  # same metric, data set and side
+        ("Tern은 SkySet에서 AUC 74.2%를 기록합니다.", "contradicted"),
+        ("Tern reaches a recall of 74.2% on SkySet.", "not found"),  # another metric
+        ("Gull reaches an AUC of 64.4% on SkySet.", "not found"),  # another side
+        ("Tern reaches an AUC of 74.2% on SeaSet.", "not found"),  # another data set
+        ("Tern is 74.2% on SkySet.", "not found"),  # no metric
+        ("It needs 52 GB of memory.", "not found"),
+        ("It was tested on 17 videos.", "not found"),
+    ],
+)
+def test_an_abstract_contradicts_only_what_it_speaks_of(text: str, verdict: str) -> None:
+    (found,) = check_text(text, ABSTRACT)
+    assert found.verdict == verdict, found.reasons
 
 
 def test_json_and_instructions_in_a_paper() -> None:

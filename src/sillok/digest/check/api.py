@@ -76,7 +76,8 @@ def check_entry(
 
     Args:
         entry: its sections are checked; lines are those of its file.
-        paper: None where there is no text: every sentence is then "not found", with that reason.
+        paper: None where there is no text: every sentence is then "not found", with that reason; so it is
+            with a text without a word, as of a scanned PDF.
         entailment: (premise, hypothesis) to the probabilities of entailment, neutral, contradiction.
         embedder: texts to an array of one row each.
 
@@ -85,7 +86,7 @@ def check_entry(
     """
     if not isinstance(entry, Entry):
         raise TypeError(f"entry: {type(entry).__name__} given; an Entry is accepted")
-    if paper is None:
+    if paper is None or (isinstance(paper, PaperText) and not paper.passages):
         return _unread(entry, _NO_TEXT)
     checker = _Checker(paper, entailment, embedder)
     checked = [
@@ -145,7 +146,7 @@ class _Checker:
     def judge(self, sentence: str, korean: bool | None = None) -> Judgement:
         """Judge one sentence; models are asked after the figures and names."""
         text = delatex(plain(sentence))
-        result = judge(statement(text[:LONGEST], korean), self.paper)
+        result = judge(statement(text[:LONGEST], korean, self.paper.called), self.paper)
         if len(text) > LONGEST:
             result.fail("not found", f"only the first {LONGEST:,} characters of this sentence were looked at")
             return result

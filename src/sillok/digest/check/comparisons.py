@@ -26,8 +26,8 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
     (
         +1,
         0,
-        r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9])|larger|greater"
-        rf"|bigger|above{_BEFORE_SIDE}|exceed\w*|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*"
+        r"\b(?:increas\w*|rises?|rose|rising|rais\w+|grow\w*|grew|climb\w*|higher|more(?! than [0-9]| \w+ly\b)|larger"
+        rf"|greater|bigger|above{_BEFORE_SIDE}|exceed\w*|longer|taller|deeper|heavier|add(?:s|ed)?|boost\w*|lift\w*"
         r"|elevat\w*|up (?:by|to|from)|expand\w*)\b",
     ),
     (
@@ -41,31 +41,34 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         0,
         +1,
         r"\b(?:improv\w*|better|outperform\w*|surpass\w*|beats?|beating|ahead|faster|quicker|cheaper|stronger|superior"
-        r"|wins?|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred|prefer\w*|gains?|gained|leads?)\b",
+        r"|more (?:accurate|precise|efficient|robust|stable|reliable|consistent|effective)"
+        r"|wins?(?![- ]rates?)|speedup|speed-up|accelerat(?:es?|ed|ing|ion)|enhanc\w*|benefit\w*|preferred"
+        r"|prefer\w*"
+        r"|gains?|gained|leads?(?! to\b))\b",
     ),
     (
         0,
         -1,
         r"\b(?:worse\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
-        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm\w*|hurts?|lags?)\b",
+        r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm(?:s|ed|ing)?|hurts?|lags?)\b",
     ),
     (
         +1,
         0,
-        r"증가|상승|높[은게이으아여였습]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|키우|키운|키웠|커지|커졌|커집|큽니다|크다|큰"
-        r"|많습|많은|많아|많다|올랐|오르|오릅|올라|올립|올린|길어|깁니다|길다|초과|웃돌|웃돕|상회|확대",
+        r"증가|상승|높[은게이으아여였습고지]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|키우|키운|키웠|커지|커졌|커집|(?<![가-힣])(?:큽니다|크다|크고|크며|큰)"
+        r"|많습|많은|많아|많다|많고|많으며|올랐|오르|오릅|올라|올립|올린|길어|깁니다|길다|초과|웃돌|웃돕|상회|확대",
     ),
     (
         -1,
         0,
-        r"감소|하락|낮[은게아습]|낮다|낮추|낮췄|낮춥|낮출|낮춘|줄어|줄었|줄이|줄입|줄인|줄여|줄였|작습|작은|작아|작다"
-        r"|적습니다|적은|적다|적어(?!도)|떨어|내려|내리|내립|단축|짧|절감|밑돌|밑돕|하회|축소|절약",
+        r"감소|하락|낮[은게아습으고지]|낮다|낮추|낮췄|낮춥|낮출|낮춘|줄어|줄었|줄이|줄입|줄인|줄여|줄였|(?<![가-힣])(?:작습|작은|작아|작다|작고|작으며)"
+        r"|(?<![가-힣])(?:적습니다|적은|적다|적고|적으며|적어(?!도))|떨어|내려|내리|내립|단축|짧|절감|밑돌|밑돕|하회|축소|절약",
     ),
     (
         0,
         +1,
         r"향상|개선|우수|능가|앞서|앞섰|앞섭|앞선|빠르|빠릅|빠른|빨라|빨랐|뛰어|저렴|좋[은습아]|좋다|선호|더 나은"
-        r"|우세|강세|이점|이득",
+        r"|우세|강세|(?<![가-힣])(?:이점|이득)",
     ),
     (
         0,

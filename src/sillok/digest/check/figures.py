@@ -36,6 +36,16 @@ class Figure:
     other: float | None = None
     printed: float = 0.0
 
+    @property
+    def is_year(self) -> bool:
+        """Whether it may be a year of the calendar."""
+        return not self.unit and self.step == 1 and 1900 <= self.value <= 2100
+
+    @property
+    def decimals(self) -> bool:
+        """Whether it is printed with decimals."""
+        return bool(self.value) and self.step * self.printed < 0.99 * abs(self.value)
+
 
 _NUMBER = r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+"
 _FIGURE = re.compile(
@@ -72,9 +82,11 @@ _TIMES = {
     "double": 2.0,
     "doubles": 2.0,
     "doubled": 2.0,
+    "doubling": 2.0,
     "triple": 3.0,
     "triples": 3.0,
     "tripled": 3.0,
+    "tripling": 3.0,
 }
 _WORD = re.compile(rf"\b(?:{'|'.join((*_WORDS, *_TIMES))})\b", re.IGNORECASE)
 _KOREAN = {
@@ -142,7 +154,7 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
-        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]", text[end : end + 3]):
+        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째", text[end : end + 3]):
             continue
         printed = match["number"].replace(",", "")
         scale = _SCALES.get((match["scale"] or "").strip().rstrip("s").lower(), 1.0)
@@ -213,7 +225,10 @@ def _words(text: str) -> Iterator[Figure]:
     for match in _KOREAN_WORD.finditer(text):
         unit_name = "x" if match["counter"] == "배" else ""
         printed = float(_KOREAN[match["word"]])
-        yield Figure(match.start(), match.end(), printed, unit_name, 1.0, 1, word=True, printed=printed)
+        bound = _bound(text, match.start(), match.end())
+        yield Figure(
+            match.start(), match.end(), printed, unit_name, 1.0, 1, bound, word=True, printed=printed
+        )
 
 
 def _joined(text: str, found: list[Figure]) -> list[Figure]:
@@ -283,10 +298,17 @@ def matches(claim: Figure, paper: Figure) -> bool:
             claim.printed,
             paper.printed,
         ) or _close(claim, claim.value, paper.value)
-    readings = [r for r in (claim.value, claim.other) if r is not None]
-    return any(
-        _close(claim, one, two) for one in readings for two in (paper.value, paper.other) if two is not None
-    )
+    if claim.other is None and paper.other is None:
+        if not 0.5 * claim.value <= paper.value <= 2.0 * claim.value and claim.value > 0:
+            return False  # no rounding and no bound reaches so far; most pairs end here
+        return _close(claim, claim.value, paper.value)
+    truths = [value for value in (paper.value, paper.other) if value is not None]
+    if any(_close(claim, claim.value, truth) for truth in truths):
+        return True
+    if claim.other is None:
+        return False
+    plain = replace(claim, step=claim.step * claim.other / claim.value)  # "1.2K" read as 1.2 kelvin
+    return any(_close(plain, claim.other, truth) for truth in truths)
 
 
 def _close(claim: Figure, value: float, truth: float) -> bool:
@@ -297,6 +319,8 @@ def _close(claim: Figure, value: float, truth: float) -> bool:
     gap = abs(value - truth)
     if claim.bound == "about":
         loose = {1: 0.15, 2: 0.03}.get(claim.digits, 0.0) if claim.digits < 3 else 0.0
+        if claim.digits == 1 and claim.step >= 1 and claim.printed < 10:
+            return gap <= min(loose * truth, 0.5 * claim.step)
         return gap <= max(loose * truth, claim.step if claim.digits > 2 else 0.5 * claim.step)
     # "more than 2 times" holds for 2.3, "over 8.5 million" not for 8.8 million: a bound is the rounded figure.
     if claim.bound == "over" and value < truth:

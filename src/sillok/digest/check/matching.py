@@ -49,6 +49,7 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
         for place, found in enumerate(one.figures):
             fits = comparable(figure, found)
             equal = fits and matches(figure, found)
+            equal = equal and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
                 continue
@@ -113,13 +114,13 @@ def _conflicts(
     conflicts: list[str] = []
     misses: list[str] = []
     mine = claim.bound[index] | ((claim.near[index] & claim.shared) - claim.objects)
-    if _alone(claim, index):
+    if _alone(claim, index) and index not in claim.open:
         mine = mine | claim.shared
     said = claim.keys
     for key in mine:
         if key in held or key.startswith("~") or paper.aliases.get(key, set()) & held:
             continue
-        rivals = paper.rivals.get(key, set())
+        rivals = {rival for rival in paper.rivals.get(key, ()) if not rival.startswith("~")}
         named = key not in lexicon().concepts
         if not named and (
             lexicon().concepts[key].metric
@@ -143,9 +144,9 @@ def _conflicts(
             misses.extend(sorted(alien)[:2])
     against = (claim.objects & mine) - COMMON
     theirs = (one.objects & held) - COMMON
-    if against and theirs and not against & one.keys and not theirs & said:
+    if against and theirs and not against & (held - one.shared) and not theirs & said:
         conflicts.append(paper.show(sorted(theirs)[0]))
-    conflicts += _metrics(claim.figures[index].unit, mine, bound, one)
+    conflicts += _metrics(claim.figures[index].unit, mine, one, place)
     return conflicts, misses
 
 
@@ -162,13 +163,18 @@ _OF_UNIT = {
 }
 
 
-def _metrics(unit: str, mine: set[str], bound: set[str], one: Statement) -> list[str]:
+def _metrics(unit: str, mine: set[str], one: Statement, place: int) -> list[str]:
     """Return the paper's metric where it is another than the summary's."""
     known = lexicon().concepts
-    claimed = [known[k] for k in mine if k in known and known[k].metric]
-    there = [known[k] for k in bound if k in known and known[k].metric]
+    claimed = _metrics_of(mine) or [known[k] for k in mine & {"quality"}]
+    there = [known[k] for k in one.bound[place] if k in known and known[k].metric]
+    if not there and not one.cell:  # "Recall is higher: X reaches 56.8 %"
+        start = one.figures[place].start
+        before = {t.key for t in one.terms if t.end <= start} & one.shared
+        there = [known[k] for k in before if k in known and known[k].metric]
     if unit in _OF_UNIT:
         there = [metric for metric in there if metric.id in _OF_UNIT[unit]]
+        claimed = [metric for metric in claimed if metric.id in _OF_UNIT[unit]]
     if not claimed or not there or any(_same_metric(c, t) for c in claimed for t in there):
         return []
     around = [known[k] for k in one.shared if k in known and known[k].metric]
@@ -183,3 +189,110 @@ def _same_metric(one: Concept, other: Concept) -> bool:
     if one.family == other.family and (one.id == one.family or other.id == other.family):
         return True
     return {one.id, other.id} <= {"size", "memory"}
+
+
+def settles(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
+    """Tell whether a match leaves no doubt: it has all names and a metric of the figure, or all figures beside it."""
+    one = match.statement
+    if corroborated(claim, index, match, paper):
+        return True
+    if _missing(_named(claim, index), one, match.index, paper):
+        return False
+    beside = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
+    if beside and not one.cell and all(_among(one.figures, f) for f in beside):
+        return True
+    named = {t.key for t in claim.terms if t.kind == "name"} & claim.bound[index]
+    return bool(named & (one.bound[match.index] | (set() if one.cell else one.keys))) and _agree(
+        claim, index, one, match.index
+    )
+
+
+def corroborated(claim: Statement, index: int, match: Match, paper: Paper) -> bool:
+    """Tell whether other figures of the sentence stand beside the paper's figure: in its passage, row or column.
+
+    Small whole numbers stand anywhere, so that they count only within the same sentence.
+    """
+    figure, one = claim.figures[index], match.statement
+    exact = figure.digits > 2 or abs(figure.value - match.figure.value) <= 1e-9 * abs(figure.value)
+    names = {t.key for t in claim.terms if t.kind == "name"} & claim.bound[index]
+    if match.conflicts or not exact or _missing(names, one, match.index, paper):
+        return False
+    count = not figure.unit and not figure.decimals and figure.value < 1000
+    places = () if count and not one.cell else one.places
+    for number, other in enumerate(claim.figures):
+        if number == index or other.word:
+            continue
+        if not one.cell and _among(one.figures, other):
+            return True
+        if (other.digits > 1 or other.unit) and any(paper.stands(other, place) for place in places):
+            return True
+    return False
+
+
+def _among(group: list[Figure], figure: Figure) -> bool:
+    return any(comparable(figure, other) and matches(figure, other) for other in group)
+
+
+def tells(claim: Statement, index: int, match: Match, paper: Paper, *, unit: bool = True) -> bool:
+    """Tell whether another value of the paper is one of the same metric, data set and side, so that it contradicts.
+
+    Of an abstract alone the sentence must name a metric; `unit` says whether the unit must be the same.
+    """
+    figure, other = claim.figures[index], match.figure
+    if unit and figure.unit != other.unit and "?" not in (figure.unit, other.unit):
+        scores = {"", "%", "pp", "point"}
+        if not {figure.unit, other.unit} <= scores or (other.step >= 1 and not other.decimals):
+            return False
+        if not 1 / 30 < other.value / (figure.value or 1.0) < 30:
+            return False
+    if other.is_year and not figure.is_year:
+        return False
+    if paper.thin and not _metrics_of(claim.bound[index] | claim.shared):
+        return False
+    if paper.thin and _is_change(match.statement, match.index) != _is_change(claim, index):
+        return False  # "a gain of 7.1 %" says nothing of "reaches 61.0 %"
+    count = not figure.unit and figure.step >= 1 and not match.statement.cell
+    if count and not _counted(claim, index) & _counted(match.statement, match.index):
+        return False
+    return not _missing(_named(claim, index), match.statement, match.index, paper) and _agree(
+        claim, index, match.statement, match.index
+    )
+
+
+def _is_change(one: Statement, index: int) -> bool:
+    """Tell whether a word of comparison stands so close to a figure that it is a difference and no level."""
+    turn, figure = one.turn[index], one.figures[index]
+    return turn is not None and max(turn.start - figure.end, figure.start - turn.end) <= 6 + 6 * (
+        not one.korean
+    )
+
+
+def _counted(one: Statement, index: int) -> set[str]:
+    """The terms close to a figure, which say what is counted."""
+    figure = one.figures[index]
+    return {t.key for t in one.terms if -8 <= t.start - figure.end <= 24 or 0 <= figure.start - t.end <= 4}
+
+
+def _named(claim: Statement, index: int) -> set[str]:
+    """The names that stand with a figure."""
+    return {t.key for t in claim.terms if t.kind == "name"} & (claim.bound[index] | claim.near[index])
+
+
+def _missing(named: set[str], one: Statement, place: int, paper: Paper) -> set[str]:
+    """Those names that do not stand with a figure of the paper."""
+    held = one.bound[place] | one.context | paper.own
+    if not one.cell:  # of an abstract the figure's own names count, not all those of its sentence
+        held = held | (one.shared | one.near[place] if paper.thin else one.keys)
+    return {key for key in named if key not in held and not paper.aliases.get(key, set()) & held}
+
+
+def _metrics_of(keys: set[str]) -> list[Concept]:
+    known = lexicon().concepts
+    return [known[k] for k in keys if k in known and known[k].metric and k != "quality"]
+
+
+def _agree(claim: Statement, index: int, one: Statement, place: int) -> bool:
+    """Tell whether two figures are of one metric as far as both sentences name it."""
+    mine = _metrics_of(claim.bound[index]) or _metrics_of(claim.shared)
+    there = _metrics_of(one.bound[place] | one.shared | (one.context if one.cell else set()))
+    return not mine or any(_same_metric(m, t) for m in mine for t in there)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from sillok.digest.check.figures import Figure, delatex, figures
+from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, runs, statement
-from sillok.digest.check.terms import key_of, lexicon, terms
-from sillok.digest.check.units import Unit, header_unit
+from sillok.digest.check.terms import key_of, lexicon, stem, terms
+from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
 
 _IS_DATA = re.compile(
@@ -21,6 +21,8 @@ _IS_DATA = re.compile(
     re.IGNORECASE,
 )
 
+_SIZE = re.compile(r"[A-Za-z][\w.]*[ -](?:[0-9.]+[ -])?([0-9]+(?:\.[0-9]+)?)[bB]\b")
+_SINGLE = re.compile(r"\b(?:one|an?|per|each|every)[ -]([a-z]{3,12})\b", re.IGNORECASE)
 _BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
 
 
@@ -30,10 +32,17 @@ class Paper:
     Attributes:
         statements: sentences and cells of tables.
         own: keys of the names that the paper gives to its own work.
+        base: by a table's column, the printed value of the row that an ablation starts from.
+        beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
+        called: keys of its names that are plain capitalised words, told by where they do not open a sentence.
+        stems: stems of all its Latin words.
+        single: units of which it speaks in the singular: "one second", "per step".
+        sizes: numbers of parameters that names of models end in: "Llama-3-8B".
+        thin: whether nothing but an abstract is at hand, so that what is absent may well stand in the paper.
     """
 
     def __init__(self, text: PaperText) -> None:
@@ -42,13 +51,22 @@ class Paper:
         self.names: set[str] = set()
         self.rivals: dict[str, set[str]] = defaultdict(set)
         self.polarity: dict[str, int] = {}
+        self.base: dict[tuple[int, str, int], float] = {}
+        self.title = {t.key for t in terms("the " + (text.title or "").split(":")[0]) if t.kind == "name"}
+        self.beside: dict[tuple[int, str, int], list[Figure]] = defaultdict(list)
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
+        self.stems: set[str] = set()
+        self.single: set[str] = set()
+        self.sizes: set[float] = set()
+        self.thin = text.source == "abstract" or all(p.kind in ("title", "abstract") for p in text.passages)
+        self._standing: dict[tuple[Figure, tuple[int, str, int]], bool] = {}
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
+        self.called = _called(text) | self.title
         for number, passage in enumerate(text.passages):
             self.keys.append(Counter())
             self._collect(passage.text)
@@ -62,6 +80,11 @@ class Paper:
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
         found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))
+        self.stems.update(stem(part) for token in found for part in token.split("-"))
+        self.sizes.update(float(match[1]) * 1e9 for match in _SIZE.finditer(text))
+        for match in _SINGLE.finditer(text):
+            if (unit := unit_after(match[1], 0)) is not None:
+                self.single.add(unit[0].base)
         tokens = [key_of(t) for t in found]
         for token in found:
             self._shown.setdefault(key_of(token), token.strip(".'’-"))
@@ -74,11 +97,15 @@ class Paper:
 
     def _prose(self, number: int, passage: Passage) -> None:
         heading = {t.key for t in terms(passage.section)}
+        section = next(n for n, p in enumerate(self.text.passages) if p.section == passage.section)
         before: set[str] = set()
         whole = [sentence.text for sentence in sentences(delatex(plain(passage.text)))]
         for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
-            one = statement(text)
+            one = statement(text, called=self.called)
             one.passage, one.context = number, heading | before
+            one.places = ((number, "", 0), (section, "section", 0))
+            self.beside[number, "", 0] += one.figures
+            self.beside[section, "section", 0] += [f for f in one.figures if f.digits > 2]
             self.statements.append(one)
             self.keys[number].update(t.key for t in one.terms)
             before = before | one.keys
@@ -120,20 +147,29 @@ class Paper:
         if len(rows) < 2:
             return
         header = rows[0]
-        heads = [{t.key for t in terms(cell)} for cell in header]
+        heads = [{t.key for t in terms(cell, self.called)} for cell in header]
+        inherited = self._caption_unit(number)
         units = [header_unit(cell) for cell in header]
+        units = [
+            (inherited, scale) if unit is None and scale == 1.0 else (unit, scale) for unit, scale in units
+        ]
         for column, cell in enumerate(header):
             mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
             for key in heads[column] if mark else ():
                 self.polarity.setdefault(key, mark)
         labels: list[set[str]] = []
-        for row in rows[1:]:
-            label, cells = self._row(number, row, heads, units, caption)
+        for column, cell in enumerate(header):
+            self._header(number, column, cell, heads[column], caption)
+        for line, row in enumerate(rows[1:], start=1):
+            label, cells = self._row(number, line, row, heads, units, caption)
             labels.append(label)
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
-        names = [{k for k in label if k in self.names and not k.startswith("~")} for label in labels]
-        self._rival(set().union(*names) if names else set())
+        names = [{k for k in label if not k.startswith("~")} for label in labels]
+        for one in names:
+            for other in names:
+                for key in one - other:  # of rows that share words, what differs is the rival
+                    self.rivals[key] |= other - one
         self._rival({k for head in heads[1:] for k in head if not k.startswith("~")})
         common = [head for head in heads[1:] if head]
         for one in common:
@@ -144,27 +180,66 @@ class Paper:
     def _row(
         self,
         number: int,
+        line: int,
         row: list[str],
         heads: list[set[str]],
         units: list[tuple[Unit | None, float]],
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
-        label = {t.key for t in terms(row[0])}
+        label = {t.key for t in terms(row[0], self.called)}
         cells: list[tuple[set[str], Figure]] = []
+        unit, scale = units[0]
+        for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
+            places = ((number, "row", line), (number, "column", 0))
+            self._cell(row[0], _scaled(figure, unit, scale), label | heads[0], caption, number, places)
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
             unit, scale = units[column] if column < len(units) else (None, 1.0)
             text = delatex(plain(cell))
             for figure in figures(text)[:3]:
                 found = _scaled(figure, unit, scale)
-                one = Statement(f"{row[0]} | {cell}", [found], [])
-                one.bound, one.near, one.others, one.turn = [label | head], [set()], [set()], [None]
-                one.passage, one.context, one.cell = number, caption, True
-                self.statements.append(one)
+                places = ((number, "row", line), (number, "column", column))
+                self._cell(f"{row[0]} | {cell}", found, label | head, caption, number, places)
+                if _is_base(row[0], label, self.title):
+                    self.base.setdefault(places[1], found.printed)
                 cells.append((head, found))
         self.keys[number].update(label)
         self.keys[number].update(key for head in heads for key in head)
         return label, cells
+
+    def _header(self, number: int, column: int, cell: str, head: set[str], caption: set[str]) -> None:
+        """Note the figures of a header ("5 steps", "128K"), which stand beside those of its column."""
+        names = [(t.start, t.end) for t in terms(cell, self.called) if t.kind == "name"]
+        for figure in figures(delatex(plain(cell)), names):
+            one = figure if figure.unit else replace(figure, unit="?")
+            self._cell(cell, one, head, caption, number, ((number, "column", column),))
+
+    def _cell(
+        self,
+        text: str,
+        figure: Figure,
+        keys: set[str],
+        caption: set[str],
+        number: int,
+        places: tuple[tuple[int, str, int], ...],
+    ) -> None:
+        one = Statement(text, [figure], [])
+        one.bound, one.near, one.others, one.turn = [keys], [set()], [set()], [None]
+        one.passage, one.context, one.cell, one.places = number, caption, True, places
+        self.statements.append(one)
+        for place in places:
+            self.beside[place].append(figure)
+
+    def _caption_unit(self, number: int) -> Unit | None:
+        """The unit of time that a caption gives to all columns: "Prefill time in seconds"."""
+        for near in (number - 1, number + 1):
+            if 0 <= near < len(self.text.passages) and self.text.passages[near].kind == "caption":
+                match = re.search(
+                    r"\bin (milliseconds|seconds|minutes|hours|days)\b", self.text.passages[near].text
+                )
+                if match and (found := unit_after(match[1], 0)) is not None:
+                    return found[0]
+        return None
 
     def _caption(self, number: int) -> set[str]:
         """The keys of a table's caption (the passage beside it) and heading."""
@@ -238,7 +313,21 @@ class Paper:
             )
         return len(key) > 2 and key.removesuffix("s") in self._initials
 
-    def polarity_of(self, keys: Iterable[str]) -> int:
+    def stands(self, figure: Figure, place: tuple[int, str, int]) -> bool:
+        """Tell whether a passage, a row or a column has a figure."""
+        key = (figure, place)
+        if key not in self._standing:
+            group = self.beside[place]
+            self._standing[key] = any(comparable(figure, f) and matches(figure, f) for f in group)
+        return self._standing[key]
+
+    def has_words(self, token: str) -> bool:
+        """Tell whether a token that is capitalised words ("Flow Matching") is made of the paper's words."""
+        if not re.fullmatch(r"[A-Z][a-z]+(?:-[A-Z]?[a-z]+)*", token):
+            return False
+        return all(stem(part) in self.stems for part in token.split("-"))
+
+    def polarity_of(self, keys: Collection[str]) -> int:
         """Whether more of what the keys name is better (+1) or less (-1); 0 where that is unknown or mixed."""
         known = lexicon().concepts
         signs = set()
@@ -246,6 +335,8 @@ class Paper:
             sign = self.polarity.get(key) or (known[key].polarity if key in known else 0)
             if sign and key != "quality":
                 signs.add(sign)
+        if not signs and "quality" in keys:
+            return 1  # a score or a result, and nothing else is named
         return signs.pop() if len(signs) == 1 else 0
 
     def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
@@ -264,9 +355,28 @@ class Paper:
         return scored[:limit]
 
 
+def _is_base(cell: str, label: set[str], title: set[str]) -> bool:
+    """Tell whether a row is what an ablation starts from: "Full", "Ours", or the method alone."""
+    word = re.sub(r"[^a-z ]", "", cell.lower()).strip()
+    return word in ("full", "ours", "full model", "full method", "default") or bool(label and label <= title)
+
+
+def _called(text: PaperText) -> frozenset[str]:
+    """The capitalised words that stand inside sentences, titles and headings aside."""
+    found = Counter(
+        key_of(match[0])
+        for passage in text.passages
+        if passage.kind != "title"
+        for match in re.finditer(r"(?<=[a-z0-9,;] )[A-Z][a-z]{2,}(?![\w-])", passage.text)
+    )
+    return frozenset(found)
+
+
 def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
     if figure.unit:
         return figure
     factor = scale * (unit.factor if unit else 1.0)
     base = unit.base if unit else "?"
+    if factor == 1.0 and base == figure.unit:
+        return figure
     return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)

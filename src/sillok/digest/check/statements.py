@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from sillok.digest.check.comparisons import Direction, directions, objects, subjects
@@ -16,10 +16,11 @@ _ENGLISH = re.compile(
     r"|instead of|rather than|as opposed to|followed by|ahead of)\b|[()]"
 )
 _KOREAN = re.compile(
-    r"[;:]|,(?![0-9])|(?<=[가-힣][고며])\s|(?<=지만)\s|(?<=는데)\s|(?<=반면)\s|(?<=달성해)\s|(?<=기록해)\s|(?<=으나)\s|[()]"
+    r"[;:]|,(?![0-9])|(?<=[가-힣][고며])\s|(?<=지만)\s|(?<=는데)\s|(?<=반면)\s|(?<=면서)\s|(?<=달성해)\s|(?<=기록해)\s|(?<=으나)\s|[()]"
 )
 _PAIR = re.compile(r"\s*(?:to|→|->|에서|부터|–|-|~|에서 약|to about|to around)\s*\Z")
 _JOIN = re.compile(r"\s*(?:,|and|or|, and|&|와|과|및|이|,\s*그리고)\s*\Z")
+_VERSUS = re.compile(r"\([^()]*(?:\bversus\b|\bvs\b|\bagainst\b|\bcompared|대)[^()]*\)")
 _EACH = re.compile(r"\brespectively\b|각각")
 
 
@@ -36,8 +37,10 @@ class Statement:
         others: for each figure, the keys that stand with another figure only.
         objects: keys of what the sentence compares with ("than X").
         subjects: keys of what its clauses speak of.
+        open: figures of which the sentence does not say whose they are: the second of "28.9 against 28.5".
         turn: for each figure the direction that goes with it, or None.
         passage: number of the passage in the paper (-1 for a summary's sentence).
+        places: what it shares with figures that stand beside its own: its passage, or its row and column.
         context: keys around it: its heading, caption or the sentences before it.
         cell: whether it is a cell of a table.
         korean: whether names stand before their figures, as in Korean.
@@ -53,8 +56,10 @@ class Statement:
     others: list[set[str]] = field(default_factory=list)
     objects: set[str] = field(default_factory=set)
     subjects: set[str] = field(default_factory=set)
+    open: set[int] = field(default_factory=set)
     turn: list[Direction | None] = field(default_factory=list)
     passage: int = -1
+    places: tuple[tuple[int, str, int], ...] = ()
     context: set[str] = field(default_factory=set)
     cell: bool = False
     korean: bool = False
@@ -65,20 +70,23 @@ class Statement:
         return {term.key for term in self.terms}
 
 
-def statement(text: str, korean: bool | None = None) -> Statement:
-    """Read a sentence (without Markdown and LaTeX); `korean` is told by the script where it is None."""
+def statement(text: str, korean: bool | None = None, called: Collection[str] = ()) -> Statement:
+    """Read a sentence (without Markdown and LaTeX); `korean` is told by the script where it is None.
+
+    `called` are keys that are names wherever they stand capitalised.
+    """
     if korean is None:
         korean = re.search("[가-힣]", text) is not None
-    found = terms(text)
+    found = terms(text, called)
     names = [(t.start, t.end) for t in found if t.kind == "name"]
     result = Statement(text, figures(text, names), found, directions(text), korean=korean)
     result.terms = [
         t for t in found if not any(f.start < t.start < f.end and t.kind != "name" for f in result.figures)
     ]
     known = lexicon().concepts
-    called = [(t.key, t.start, t.end) for t in result.terms if t.kind == "name" or t.key in known]
-    result.objects = objects(text, called)
-    result.subjects = subjects(text, called) - result.objects
+    things = [(t.key, t.start, t.end) for t in result.terms if t.kind == "name" or t.key in known]
+    result.objects = objects(text, things)
+    result.subjects = subjects(text, things) - result.objects
     _bind(result)
     return result
 
@@ -124,6 +132,8 @@ def _bind(one: Statement) -> None:
         _assign(one, inside[number], own, bound)
     if _EACH.search(one.text):
         _pair(one, bound)
+    _bracketed(one, bound)
+    loose = _contrasted(one, bound)
     one.bound = bound
     one.shared = {
         t.key
@@ -134,6 +144,10 @@ def _bind(one: Statement) -> None:
     every = set().union(*bound) if bound else set()
     named = {t.key for t in one.terms if t.kind == "name"}
     one.near = [set() if keys & named else (every | one.shared) & named for keys in bound]
+    for index, keys in loose.items():
+        one.near[index] |= keys & named
+    for index in one.open:
+        one.near[index] = set()
     one.others = [every - keys - one.shared - near for keys, near in zip(bound, one.near, strict=True)]
     for index in range(len(one.figures)):
         turn = _turn(one, clauses, inside, index)
@@ -216,6 +230,52 @@ def _pair(one: Statement, bound: list[set[str]]) -> None:
                 break
 
 
+def _bracketed(one: Statement, bound: list[set[str]]) -> None:
+    """Pair figures in brackets with the names before them: "A beats B (27.5 versus 34.2)"."""
+    names = [t for t in one.terms if t.kind == "name"]
+    for match in _VERSUS.finditer(one.text):
+        inside = [n for n, f in enumerate(one.figures) if match.start() < f.start < match.end()]
+        before = [t for t in names if t.end <= match.start()]
+        if len(inside) != 2 or len(before) < 2 or any(match.start() < t.start < match.end() for t in names):
+            continue
+        keys = {t.key for t in before}
+        for index, term in zip(inside, before[-2:], strict=True):
+            bound[index] = (bound[index] - keys) | {term.key}
+
+
+_AGAINST = re.compile(r"\s*(?:mIoU|points?)?\s*(?:vs\.?|versus|against|compared (?:with|to))\s*\Z")
+_OF_FIRST = re.compile(r"(?:\([^()]*\))?의\s(?:약\s)?\Z")
+
+
+def _contrasted(one: Statement, bound: list[set[str]]) -> dict[int, set[str]]:
+    """Loosen names of two figures of which only one is theirs, and return them by figure.
+
+    "Outperforms B, 68.5 vs. 66.3": B has the second; "C is better with 28.9 against 28.5": C has the first;
+    "B의 45.8에서 52.0으로": B may have the first only.
+    """
+    loose: dict[int, set[str]] = {}
+    names = [t for t in one.terms if t.kind == "name"]
+    for index, (left, right) in enumerate(itertools.pairwise(one.figures)):
+        between = one.text[left.end : right.start]
+        after = one.text[right.end : right.end + 14]
+        both = {t.key for t in names} & bound[index] & bound[index + 1]
+        if _AGAINST.match(between) and not re.match(r"\W*(?:for|of|with|by)\b", after):
+            theirs = both & one.objects
+            if not bound[index + 1] & one.objects:
+                one.open.add(index + 1)
+            loose[index], loose[index + 1] = theirs, both - theirs
+        elif re.fullmatch(r"에서\s(?:약\s)?", between):
+            mine = {
+                t.key
+                for t in one.terms
+                if t.kind != "word" and _OF_FIRST.fullmatch(one.text[t.end : left.start])
+            }
+            loose[index + 1] = bound[index + 1] & mine
+    for index, keys in loose.items():
+        bound[index] = bound[index] - keys
+    return loose
+
+
 def runs(spans: list[tuple[int, int]], text: str) -> list[list[int]]:
     """Return the runs of stretches that stand in a list ("A, B and C"), as their numbers."""
     found: list[list[int]] = []
@@ -241,6 +301,13 @@ def _turn(
                 here = [d for d in one.directions if at(d.start) == near]
                 if here:
                     break
+    if one.korean:  # a predicate stands after its figure: what follows another figure belongs to that one
+        here = [
+            d
+            for d in here
+            if d.start >= figure.end
+            or not any(f.end <= d.start and f.end < figure.start for f in one.figures)
+        ]
     if one.korean and any(d.start >= figure.end for d in here):
         here = [d for d in here if d.start >= figure.end]
     return min(here, key=lambda d: max(d.start - figure.end, figure.start - d.end), default=None)

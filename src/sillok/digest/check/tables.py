@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from sillok.digest.check.figures import Figure
+from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 
@@ -60,3 +61,52 @@ def differs(figure: Figure, one: Figure, two: Figure) -> bool:
     if figure.unit == "%":
         return any(abs(change - figure.value) <= half for change in relative)
     return abs(high - low - figure.value) <= half
+
+
+def other_column(claim: Statement, index: int, fitting: list[Match], paper: Paper) -> str | None:
+    """Say so where a figure stands in another column of its row than the one that the sentence names.
+
+    The columns may be metrics or data sets. None where the row has the figure in the named column too, or
+    another passage has it with the named metric.
+    """
+    figure = claim.figures[index]
+    near = (claim.bound[index] | claim.shared) & paper.heads
+    if not near:
+        return None
+    told: str | None = None
+    mine = claim.bound[index] | claim.near[index] | claim.shared
+    named_here = mine & {t.key for t in claim.terms if t.kind == "name"}
+    others = any(row & mine - paper.heads for _, row, _ in paper.rows if not row & paper.own)
+    for _, label, cells in paper.rows:
+        if not (label & named_here or (label & paper.own and not others)):
+            continue  # neither the row of a name that the figure stands with nor that of the paper's own method
+        for head, one in cells:
+            if not (comparable(figure, one) and matches(figure, one)):
+                continue
+            for head_, two in cells:
+                named = (head_ - head) & near
+                if (
+                    not named
+                    or (head - head_) & claim.keys
+                    or not comparable(figure, two)
+                    or matches(figure, two)
+                ):
+                    continue
+                if any(named & _held(match) for match in fitting):
+                    return None
+                if any(
+                    named & claim.bound[n] and comparable(f, two) and matches(f, two)
+                    for n, f in enumerate(claim.figures)
+                ):
+                    continue  # the sentence gives that column its own figure
+                told = f"in the paper's table it is {_title(head - head_, paper)}, not {_title(named, paper)}"
+    return told
+
+
+def _held(match: Match) -> set[str]:
+    one = match.statement
+    return one.bound[match.index] | one.shared | one.near[match.index]
+
+
+def _title(keys: set[str], paper: Paper) -> str:
+    return " ".join(sorted(paper.show(key.lstrip("~")) for key in keys)) or "another column"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from typing import Literal, NamedTuple
+
+from sillok.digest.check.units import unit_after
 
 Kind = Literal["name", "concept", "word"]
 
@@ -126,10 +129,21 @@ def key_of(name: str) -> str:
     return re.sub(r"[^0-9a-zà-ÿ+]", "", name.lower())
 
 
+def _is_measure(core: str) -> bool:
+    """Tell whether a token is a unit, with or without a figure before it: "23.4kJ", "mW"."""
+    number = re.match(r"[0-9][0-9.,]*", core)
+    if number is None and not (len(core) < 5 and core[:1].islower() and not core.islower()):
+        return False
+    unit = unit_after(core, number.end() if number else 0)
+    return unit is not None and unit[1] == len(core)
+
+
 def is_name(token: str, *, opens: bool) -> bool:
     """Tell whether a Latin token looks like a name; `opens` says that it opens an English sentence."""
     core = token.strip("'-./")
     if core in _UNIT_NAMES:
+        return False
+    if _is_measure(core):
         return False
     if len(core) < 2 or not re.search("[A-Za-zÀ-ÿ]", core):
         return False
@@ -138,17 +152,17 @@ def is_name(token: str, *, opens: bool) -> bool:
     return core[0].isupper() and not opens
 
 
-def terms(text: str) -> list[Term]:
-    """Return the terms of a sentence in order."""
+def terms(text: str, names: Collection[str] = ()) -> list[Term]:
+    """Return the terms of a sentence in order; `names` are keys that are names also where they open it."""
     known = lexicon()
-    found = _latin(text, known)
+    found = _latin(text, known, names)
     if re.search("[가-힣]", text):
         found += _korean(text, known)
         found.sort(key=lambda term: (term.start, term.end))
     return found
 
 
-def _latin(text: str, known: Lexicon) -> list[Term]:
+def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
     korean = re.search("[가-힣]", text) is not None
     tokens = [part for match in _TOKEN.finditer(text) for part in _parts(match[0], match.start(), known)]
     stems = [stem(token) for token, _, _ in tokens]
@@ -163,7 +177,7 @@ def _latin(text: str, known: Lexicon) -> list[Term]:
             index += length
             continue
         opens = not korean and not re.search(r"[A-Za-z0-9]", text[:start])
-        if is_name(token, opens=opens):
+        if is_name(token, opens=opens and key_of(token) not in names):
             found.append(Term(key_of(_SUFFIX.sub("", token)), "name", start, end))
         elif (
             re.fullmatch(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’-]+", token)

@@ -18,8 +18,8 @@ def check_direction(
 ) -> None:
     """Compare the direction of a figure ("38 % faster") with that of its matches."""
     turn = claim.turn[index]
-    if turn is None:
-        return
+    if turn is None or _CONDITION.match(claim.text, turn.end):
+        return  # "with a higher rank" is a setting and no result
     floor = 0.6 * fitting[0].score
     verdicts = []
     partner = _partner(claim, index)
@@ -32,11 +32,17 @@ def check_direction(
             continue
         if _gap(claim, index, turn) > reach or _gap(match.statement, match.index, other) > reach:
             continue  # the word goes with something else
+        if re.search("[:;]", _between(match.statement, match.index, other)):
+            continue
         if partner is not None and not any(matches(partner, f) for f in match.statement.figures):
             continue
         against = opposed(turn, other, _polarity(claim, index, match, paper))
         if against is not None:
-            verdicts.append((against != _swapped(claim, match.statement), match))
+            verdicts.append((against != _swapped(claim, match.statement, claim.figures[index].start), match))
+    if (base := _level(claim, index, turn, fitting, paper)) is not None:
+        word = claim.text[turn.start : turn.end]
+        result.fail("contradicted", f"{word}: the paper's table starts from {base:g}")
+        return
     if not verdicts:
         sign = table_sign(claim, index, paper)
         size = turn.size or turn.good * (paper.polarity_of(claim.keys) or 1)
@@ -52,6 +58,40 @@ def check_direction(
         other = match.statement.turn[match.index]
         there = match.statement.text[other.start : other.end] if other else ""
         result.fail("contradicted", f"{word}: the paper says {there!r}")
+
+
+_TO = re.compile(r"\bto\s*\Z")
+
+
+def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], paper: Paper) -> float | None:
+    """The value of the paper's own row, where "drops to 70.2" names one on the other side of it in that column."""
+    figure = claim.figures[index]
+    if claim.korean:
+        told = turn.start >= figure.end and re.match(r"점?\s?(?:으로|로|까지)\b", claim.text[figure.end :])
+    else:
+        told = turn.end <= figure.start and _TO.search(claim.text[: figure.start])
+    if not told or _partner(claim, index) is not None or _gap(claim, index, turn) > 45:
+        return None
+    keys = claim.bound[index] | claim.shared
+    size = turn.size or _size(turn, figure.unit, keys, paper)
+    cells = [m for m in fitting if m.statement.cell and len(m.statement.places) == 2]
+    bases = {base for m in cells if (base := paper.base.get(m.statement.places[1])) is not None}
+    if not size or len(bases) != 1 or claim.objects:
+        return None
+    base = bases.pop()
+    factor = figure.value / figure.printed if figure.printed else 1.0
+    return base if (figure.value / factor - base) * size < 0 else None
+
+
+_CONDITION = re.compile(r"[가-힣]{0,2}(?:면|어도|려도|여도|더라도)(?=[\s,])")
+
+
+def _between(one: Statement, index: int, turn: Direction) -> str:
+    """The text between a figure and a word of comparison."""
+    figure = one.figures[index]
+    return (
+        one.text[figure.end : turn.start] if turn.start >= figure.end else one.text[turn.end : figure.start]
+    )
 
 
 def _gap(one: Statement, index: int, turn: Direction) -> int:
@@ -83,46 +123,109 @@ def _partner(claim: Statement, index: int) -> Figure | None:
     return None
 
 
-def _swapped(claim: Statement, one: Statement) -> bool:
-    """Tell whether a name is what a comparison speaks of in one sentence and what it compares with in the other."""
+def _swapped(claim: Statement, one: Statement, start: int = 0) -> bool:
+    """Tell whether a name is what a comparison speaks of in one sentence and what it compares with in the other.
+
+    In "than B, which is 2.8 points better" it is B that the figure at `start` speaks of.
+    """
+    relative = re.search(r",\s*(?:which|who)\b[^,;]{0,30}\Z", claim.text[:start])
+    if relative is not None:
+        last = [t for t in claim.terms if t.kind == "name" and t.end <= relative.start()]
+        return bool(last) and last[-1].key in one.objects
     return bool(claim.objects & one.subjects or claim.subjects & one.objects)
 
 
 def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
     """Check a direction against the sentence's own figures: "falls from 38 to 41" cannot be."""
     for number in range(len(claim.figures) - 1):
-        one, two = claim.figures[number], claim.figures[number + 1]
-        if one.unit != two.unit or one.word or two.word or one.value == two.value:
+        last = _last_listed(claim, number + 1)
+        one, two = claim.figures[number], claim.figures[last]
+        if one.unit != two.unit or one.word or two.word:
             continue
         if not one.unit and one.step != two.step:
             continue  # figures of different kinds: a score and a count
         between = claim.text[one.end : two.start]
-        turn = claim.turn[number + 1] or claim.turn[number]
+        turn = claim.turn[last] or claim.turn[number]
         if turn is None:
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
-        if any(low < f.start < high for n, f in enumerate(claim.figures) if n not in (number, number + 1)):
+        beside = range(number, last + 1)
+        if any(low < f.start < high for n, f in enumerate(claim.figures) if n not in beside):
             continue  # the word belongs to other figures
-        keys = claim.bound[number] | claim.bound[number + 1] | claim.shared
-        size = turn.size or turn.good * paper.polarity_of(keys)
-        sign = pair_sign(claim, number, between)
-        if sign and size and (two.value > one.value) != (size * sign > 0):
+        keys = claim.bound[number] | claim.bound[last] | claim.shared
+        size = turn.size or _size(turn, one.unit, keys, paper)
+        sign = pair_sign(claim, number, between, last)
+        if one.value == two.value:
+            wrong = sign == 1 and size != 0  # "rises from 9.6 to 9.6"
+        else:
+            wrong = bool(sign and size) and all(
+                (claim.figures[n].value > one.value) != (size * sign > 0) for n in beside[1:]
+            )
+        if wrong:
             word = claim.text[turn.start : turn.end]
             printed = f"{claim.text[one.start : one.end]} and {claim.text[two.start : two.end]}"
             result.fail("contradicted", f"{word}: {printed} say the opposite")
 
 
-def pair_sign(claim: Statement, number: int, between: str) -> int:
-    """+1 where the second figure is what the first becomes, -1 where the first is compared with it, else 0."""
-    one, two = claim.figures[number], claim.figures[number + 1]
+_RESOURCES = {
+    "flops",
+    "time",
+    "latency",
+    "training-time",
+    "size",
+    "memory",
+    "cost",
+    "energy",
+    "power",
+    "speed",
+}
+
+
+def _size(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
+    """Whether better (or quicker) means more (+1) or less (-1) of what is measured in a unit."""
+    if turn.pace and unit in ("s", "fps"):
+        return -turn.pace if unit == "s" else turn.pace
+    if unit in ("%", "pp", "point"):
+        keys = keys - _RESOURCES  # "computation questions": such a share is no amount of computation
+    return turn.good * paper.polarity_of(keys)
+
+
+_LISTED = re.compile(r"\)?(?:이?나|와|과|및|,| and| or)\s")
+
+
+def _last_listed(claim: Statement, number: int) -> int:
+    """The last figure of a list that begins at one: "B의 56.4%와 C의 47.6%를 상회"."""
+    last = number
+    while last + 1 < len(claim.figures) and claim.korean:
+        one, two = claim.figures[last], claim.figures[last + 1]
+        if one.unit != two.unit or not _LISTED.match(claim.text[one.end : two.start]):
+            break
+        last += 1
+    return last
+
+
+def pair_sign(claim: Statement, number: int, between: str, last: int | None = None) -> int:
+    """+1 where the second figure is what the first becomes, -1 where the first is compared with it, else 0.
+
+    `last` is the number of the second figure where several stand in a list.
+    """
+    one, two = claim.figures[number], claim.figures[number + 1 if last is None else last]
     before = claim.text[max(0, one.start - 12) : one.start]
     after = claim.text[two.end : two.end + 8]
-    if re.fullmatch(r"\s*(?:to|→|->)\s*(?:about |around )?", between) and re.search(r"\bfrom\s*$", before):
+    if re.fullmatch(
+        r"(?:\s+(?:for|of|with|in|on)\b[^,;:.]{1,40})?\s*(?:to|→|->)\s*(?:about |around )?", between
+    ) and (re.search(r"\bfrom\s*$", before)):
         return 1
-    if re.match(r"\s*(?:에서|→)\s*(?:약\s*)?$", between) and re.match(r"\s?(?:으로|로|까지)", after):
+    if re.match(r"\s*(?:에서|→)\s*(?:\S{1,24}의\s)?(?:약\s*)?$", between) and re.match(
+        r"\s?(?:으로|로|까지)", after
+    ):
         return 1
-    beaten = r"\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
-    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < 40:
+    if _LISTED.match(between) and claim.korean:
+        return 0  # both are what is compared with
+    beaten = r"\)?\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
+    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < (
+        70 if last is None or last == number + 1 else 110
+    ):
         return -1
     if (
         re.search(r"\b(?:than|above|below|ahead of|behind|versus|against|over)\b", between)

@@ -42,7 +42,7 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"s(?![a-z/])|secs?(?![A-Za-z])|seconds?(?![A-Za-z])|초(?![기당점과])", "s", 1.0),
     (r"mins?(?![A-Za-z])|minutes?(?![A-Za-z])|분(?![의포류할야석산지리])", "s", 60.0),
     (r"hrs?(?![A-Za-z])|hours?(?![A-Za-z])|h(?![a-z])|시간", "s", 3600.0),
-    (r"days?(?![A-Za-z])|일(?=[간이을에동\s,.)]|$)", "s", 86400.0),
+    (r"days?(?![A-Za-z])|일(?=[간이을에동\s,.)]|$)(?! ?때| ?경우)", "s", 86400.0),
     (r"weeks?(?![A-Za-z])|주(?=[간일동\s,.)])", "s", 604800.0),
     (r"months?(?![A-Za-z])|개월|달(?=\s|간|동)", "s", 2629800.0),
     (r"years?(?![A-Za-z])|년", "s", 31557600.0),
@@ -54,7 +54,7 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"[Mm](?:bit/s|bps)|메가비트/초", "bit/s", 1e6),
     (r"[Kk](?:bit/s|bps)", "bit/s", 1e3),
     (r"bytes?(?![A-Za-z])|바이트", "byte", 1.0),
-    (r"-?bits?(?![A-Za-z])|비트", "bit", 1.0),
+    (r"-?bits?(?![A-Za-z])(?! per )|비트", "bit", 1.0),
     (r"MWh(?![A-Za-z])", "J", 3.6e9),
     (r"kWh(?![A-Za-z])|킬로와트시", "J", 3.6e6),
     (r"Wh(?![A-Za-z])", "J", 3600.0),
@@ -142,8 +142,11 @@ def header_unit(text: str) -> tuple[Unit | None, float]:
         found = unit_after(word, 0)
         if found is not None:
             return found[0], 1.0
-    match = re.search(r"frames per second|\bfps\b", text, re.IGNORECASE)
-    return (Unit("fps"), 1.0) if match else (None, 1.0)
+    if re.search(r"frames per second|\bfps\b", text, re.IGNORECASE):
+        return Unit("fps"), 1.0
+    match = re.search(r"\b(?:milliseconds|seconds|minutes|hours|days)\b(?<!per second)", text, re.IGNORECASE)
+    found = unit_after(match[0].lower(), 0) if match else None
+    return (found[0] if found else None), 1.0
 
 
 #: Units that may stand for one another, because a paper leaves them out or names them loosely.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match, candidates
+from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, settles, tells
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.tables import differs, table_sign
+from sillok.digest.check.tables import differs, other_column, table_sign
+from sillok.digest.check.terms import is_name, key_of
 from sillok.digest.check.turns import check_direction, check_pairs, check_sides, pair_sign
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
@@ -44,7 +46,7 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
             continue
         seen.add(term.key)
         result.checked += 1
-        if not paper.has_name(term.key):
+        if not (paper.has_name(term.key) or paper.has_words(claim.text[term.start : term.end])):
             result.fail("not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
 
 
@@ -52,9 +54,23 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
     figure = claim.figures[index]
     printed = claim.text[figure.start : figure.end]
     result.checked += 1
+    if _of_a_name(claim, figure, paper) or (figure.printed == 1 and figure.unit in paper.single):
+        return
     same, unit_only, others = candidates(claim, index, paper)
+    if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
+        return  # a bare 0 or 1 that the paper has too
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
-    fitting = [m for m in same if not m.conflicts and m.score >= floor]
+    if not _telling(claim, paper):
+        floor = 0.0
+    fitting = [
+        m for m in same if not m.conflicts and (m.score >= floor or corroborated(claim, index, m, paper))
+    ]
+    exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
+    if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
+        # as printed it stands with another name, and with this one only rounded or in a worse context
+        rounded = fitting[0].figure.value != figure.value
+        if exact > (fitting[0].score if rounded else BETTER * fitting[0].score + MARGIN):
+            fitting = []
     there = {id(m.statement) for m in same}
     rest = [f for n, f in enumerate(claim.figures) if n != index]
     rival = next(
@@ -72,20 +88,32 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
         return
     if not fitting:
-        _unfound(figure, printed, same, unit_only, rival, result)
+        _unfound(claim, index, same, unit_only, rival, paper, result)
         return
     best = fitting[0]
-    if _outdone(figure, best, rival, unit_only):
-        assert rival is not None
+    if (
+        rival is not None
+        and _outdone(figure, best, rival)
+        and not settles(claim, index, best, paper)
+        and tells(claim, index, rival, paper)
+    ):
         result.cite(rival.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
         return
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
     )
-    if wrong_unit is not None and best.figure.unit != figure.unit:
+    if wrong_unit is None and figure.unit and best.figure.printed != figure.printed:
+        wrong_unit = next(  # "1.6 minutes" is 94 seconds, rounded; yet the paper says 1.6 seconds
+            (m for m in others if m.figure.printed == figure.printed and m.score > best.score), None
+        )
+    if wrong_unit is not None and (best.figure.unit != figure.unit or wrong_unit in others):
         result.cite(wrong_unit.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        return
+    if (other := other_column(claim, index, fitting, paper)) is not None:
+        result.cite(best.statement.passage)
+        result.fail("contradicted", f"{printed}: {other}")
         return
     result.cite(best.statement.passage)
     check_direction(claim, index, fitting, paper, result)
@@ -94,6 +122,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
 def _derived(claim: Statement, index: int, paper: Paper) -> bool:
     """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
     figure = claim.figures[index]
+    if figure.word and figure.unit == "x" and figure.bound == "over":
+        return any(_at_least(figure.value, one, two) for one, two in itertools.pairwise(claim.figures))
     if (
         figure.unit not in ("x", "%", "point", "pp", "dB")
         or figure.word
@@ -108,9 +138,15 @@ def _derived(claim: Statement, index: int, paper: Paper) -> bool:
     return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
 
 
-def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[Match]) -> bool:
+def _at_least(times: float, one: Figure, two: Figure) -> bool:
+    """Tell whether two figures differ by a factor and a little more: "from 34 % to 72 %, more than twofold"."""
+    low, high = sorted((one.value, two.value))
+    return one.unit == two.unit and low > 0 and times <= high / low < times + 1
+
+
+def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
     """Tell whether another value stands in a clearly better context."""
-    if rival is None or rival.statement is best.statement:
+    if rival.statement is best.statement:
         return False
     if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
         return False
@@ -122,27 +158,38 @@ def _outdone(figure: Figure, best: Match, rival: Match | None, unit_only: list[M
 
 
 def _unfound(
-    figure: Figure,
-    printed: str,
+    claim: Statement,
+    index: int,
     same: list[Match],
     unit_only: list[Match],
     rival: Match | None,
+    paper: Paper,
     result: Judgement,
 ) -> None:
-    """Say what is wrong with a figure that no context of the paper bears out."""
+    """Say what is wrong with a figure that no context of the paper bears out.
+
+    Of an abstract alone, what stands there with another name or in another unit contradicts only where metric,
+    data set and side are the same: the figure may well stand elsewhere in the paper.
+    """
+    figure = claim.figures[index]
+    printed = claim.text[figure.start : figure.end]
+    told = rival if rival is not None and rival.score > 0.5 and tells(claim, index, rival, paper) else None
     wrong_unit = next((m for m in unit_only if not m.conflicts and m.score >= SAME_CONTEXT), None)
-    if wrong_unit is not None:
+    if wrong_unit is not None and (not paper.thin or tells(claim, index, wrong_unit, paper, unit=False)):
         result.cite(wrong_unit.statement.passage)
         result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
         return
-    if same and same[0].conflicts:
+    if same and same[0].conflicts and not paper.thin:
         result.cite(same[0].statement.passage)
-        there = f"; the paper says {_text(rival)}" if rival is not None and rival.score > 0.5 else ""
+        there = f"; the paper says {_text(told)}" if told is not None else ""
         result.fail("contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}")
         return
-    if rival is not None and rival.score > 0.5:
-        result.cite(rival.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
+    if told is not None:
+        result.cite(told.statement.passage)
+        result.fail("contradicted", f"{printed}: the paper says {_text(told)} there")
+        return
+    if figure.value in paper.sizes and not figure.unit and told is None:
+        result.reasons.append(f"{printed}: the size of a model that the paper names")
         return
     small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
     if small and (rival is None or rival.score < 0.35):
@@ -152,6 +199,22 @@ def _unfound(
         "not found",
         f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
     )
+
+
+def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
+    """Tell whether a figure is part of a name that the paper has too: the "2" and the "13B" of "Llama 2 13B"."""
+    if figure.unit or figure.word:
+        return False
+    before = re.search(r"(?:[A-Za-z][\w.+]*[ -])(?:[0-9][\w.]{0,4}[ -])?\Z", claim.text[: figure.start][-40:])
+    if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
+        return False
+    return key_of(before[0] + claim.text[figure.start : figure.end]) in paper.names
+
+
+def _telling(claim: Statement, paper: Paper) -> bool:
+    """Tell whether a sentence has enough terms that the paper knows to judge a figure's context by."""
+    known = {t.key: t.kind for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
+    return len(known) > 1 or "name" in known.values()
 
 
 def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
