@@ -21,6 +21,7 @@ def main() -> None:
         "arith",
         "search",
         "digest_check",
+        "site",
     ):
         print(f"== {name}", flush=True)
         subprocess.run([sys.executable, str(HERE / f"{name}.py")], check=True)

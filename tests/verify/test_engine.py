@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import psutil
@@ -257,3 +258,37 @@ def test_the_same_on_a_local_ray_cluster(toys: str) -> None:
     assert views["crash"]["verdict"] == "failed"
     assert "SIGSEGV" in views["crash"]["reason"]
     assert len(runs()) == 18
+
+
+def test_a_wish_to_stop_ends_at_once_and_keeps_what_ended(toys: str) -> None:
+    from sillok.verify.engine import Engine, StoppedError
+    from sillok.verify.plan import Setting
+    from sillok.verify.pool import LocalPool
+    from sillok.verify.targets import resolve
+
+    stop = threading.Event()
+
+    class Watch(Quiet):
+        def finished(self, plan: ClaimPlan, run: object) -> None:
+            stop.set()
+
+    with Record.open() as record:
+        pool = LocalPool(1)
+        engine = Engine(record, pool, Watch(), Setting(scale="smoke"), stop)
+        with pytest.raises(StoppedError):
+            engine.verify(resolve([f"{toys}/slow"]).claims)
+        pool.close()
+        with pytest.raises(StoppedError):
+            engine.verify(resolve([f"{toys}/slow"]).claims)
+    assert [run.state for run in runs()] == ["done"], "the run in flight is no failed run"
+
+
+def test_a_log_can_be_read_while_it_grows() -> None:
+    from sillok.verify.pool import BoundedLog
+
+    log = BoundedLog()
+    log.write("one")
+    assert log.peek() == "one" and log.peek() == "one"
+    log.write("x" * 100_000)
+    assert "characters left out" in log.peek() and log.peek() == log.take()
+    assert log.peek() == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,10 @@ def shelf(record: Record) -> Any:
     return Shelf(record)
 
 
-@pytest.fixture(scope="session")
-def server(record: Record) -> Iterator[str]:
-    """The address of the site, served by uvicorn on loopback."""
-    from sillok.web import application
-
-    app = application(record, hosts=["127.0.0.1", "localhost"])
-    instance = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", lifespan="off"))
+@contextmanager
+def serving(app: Any) -> Iterator[str]:
+    """The address of an application, served by uvicorn on loopback."""
+    instance = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
     thread = threading.Thread(target=instance.run, daemon=True)
     thread.start()
     while not instance.started:
@@ -65,7 +63,16 @@ def server(record: Record) -> Iterator[str]:
     port = instance.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     instance.should_exit = True
-    thread.join(10)
+    thread.join(20)
+
+
+@pytest.fixture(scope="session")
+def server(record: Record) -> Iterator[str]:
+    """The address of the site."""
+    from sillok.web import application
+
+    with serving(application(record, hosts=["127.0.0.1", "localhost"])) as address:
+        yield address
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import secrets
 import socket
 from pathlib import Path
 from typing import Annotated
@@ -24,8 +26,15 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
     record: RecordOption = None,
     url: UrlOption = None,
+    allow_runs: Annotated[
+        bool,
+        typer.Option(
+            "--allow-runs", help="Whoever has the token (SILLOK_TOKEN, or one that is made) may start runs."
+        ),
+    ] = False,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Cores that runs may use (default: all).")] = None,
 ) -> None:
-    """Open the site: read, search and compare in a browser. Ctrl-C ends it."""
+    """Open the site: read, search and compare in a browser, and start runs if allowed. Ctrl-C ends it."""
     _check(url)
     import uvicorn
 
@@ -33,15 +42,24 @@ def serve(
     from sillok.web import application
     from sillok.web.security import LOOPBACK, accepted
 
+    given = os.environ.pop("SILLOK_TOKEN", "") or None  # not for the workers to see
+    token = (given or secrets.token_urlsafe(24)) if allow_runs else None
     listener = _listen(host, port)
     with listener, Record.open(record) as opened:
-        app = application(opened, url=url, hosts=accepted(host, url))
+        if allow_runs and opened.read_only:
+            raise RuntimeError("--allow-runs: the record can only be read here")
+        app = application(opened, url=url, hosts=accepted(host, url), token=token, jobs=jobs)
         at = listener.getsockname()[1]
         shown = f"[{host}]" if ":" in host else host
-        print(f"http://{shown}:{at}/", flush=True)
+        shown_url = f"http://{shown}:{at}/"
+        print(shown_url, flush=True)
         if host not in LOOPBACK:
             remark("this address is open to others: everything in the record can be read there")
-        config = uvicorn.Config(app, log_level="warning", server_header=False, access_log=False)
+        if token and not given:
+            remark(f"token for {shown_url}login: {token}")
+        config = uvicorn.Config(
+            app, log_level="warning", server_header=False, access_log=False, timeout_graceful_shutdown=2
+        )
         uvicorn.Server(config).run(sockets=[listener])
 
 

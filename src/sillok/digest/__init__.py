@@ -17,7 +17,7 @@ from sillok.digest.model import (
     arxiv_id,
     arxiv_url,
 )
-from sillok.digest.reader import read, read_text
+from sillok.digest.reader import read, read_bytes, read_text
 from sillok.digest.writer import write
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "arxiv_id",
     "arxiv_url",
     "read",
+    "read_bytes",
     "read_text",
     "write",
 ]

@@ -53,7 +53,24 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Digest 
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"path: {path!r} is {type(path).__name__}; a str or pathlib.Path is accepted")
     name = os.fspath(path)
-    data = _load(name, max_bytes)
+    return _read(_load(name, max_bytes), name)
+
+
+def read_bytes(data: bytes, *, name: str = "<bytes>", max_bytes: int = MAX_BYTES) -> Digest | list[Digest]:
+    """Read a digest from bytes in memory, as `read` reads a file's; `name` stands for the file's in errors.
+
+    Raises:
+        DigestError: the bytes are too many, binary, or not UTF-8.
+        TypeError: `data` is no bytes.
+    """
+    if not isinstance(data, bytes):
+        raise TypeError(f"data: {type(data).__name__} given; bytes are accepted")
+    if len(data) > max_bytes:
+        raise DigestError(f"{name}: {len(data):,} bytes are more than the limit of {max_bytes:,}")
+    return _read(data, name)
+
+
+def _read(data: bytes, name: str) -> Digest | list[Digest]:
     text, problems = _decode(data, name)
     del data
     return _simplify(_parse(text, problems))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -15,6 +16,11 @@ from sillok.verify.plan import ClaimPlan, RunSpec, Setting, block, fill, stored_
 from sillok.verify.pool import Answer, Executor, Job
 
 _DESCRIBE_SECONDS = 120.0
+_HEED_SECONDS = 0.5  # how soon Ctrl-C or a wish to stop is noticed, everywhere
+
+
+class StoppedError(RuntimeError):
+    """A verification that was asked to stop: what had ended is in the record, what was going on is not."""
 
 
 class Reporter(Protocol):
@@ -51,16 +57,28 @@ class Quiet:
 
 
 class Engine:
-    """Runs the trials of claims and stores what comes out."""
+    """Runs the trials of claims and stores what comes out.
 
-    def __init__(self, record: Record, executor: Executor, reporter: Reporter, setting: Setting):
+    Once ``stop`` is set, `verify` raises StoppedError within a second; close the executor then.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        executor: Executor,
+        reporter: Reporter,
+        setting: Setting,
+        stop: threading.Event | None = None,
+    ):
         self.record, self.executor, self.reporter, self.setting = record, executor, reporter, setting
+        self._stop = stop or threading.Event()
 
     def verify(self, claims: Iterable[tuple[Card, Claim]], minutes: float | None = None) -> list[ClaimPlan]:
         """Measure claims within a budget of minutes; the plans that come back hold all runs.
 
         Verdicts are in the record. Plans that did not fit the budget are marked ``left_out``.
         """
+        self._heed()
         machine = fingerprint.machine(self.setting.device)
         self.record.add_machine(Machine(id=machine["id"], data=machine))
         plans = [ClaimPlan(card, claim, self.setting) for card, claim in claims]
@@ -93,7 +111,7 @@ class Engine:
             job = Job(key=extra, message=message, seconds=_DESCRIBE_SECONDS)
             waiting.append((plan, self.executor.submit(job, lambda share: None)))
         for plan, future in waiting:
-            answer = future.result()
+            answer = self._await(future)
             if answer.reason is not None:
                 plan.blocked = ("failed", answer.reason)
                 continue
@@ -110,6 +128,7 @@ class Engine:
         events: queue.Queue[tuple[Job, Answer | float]] = queue.Queue()
         running: dict[int, int] = {}  # job -> cores it holds
         while waiting or running:
+            self._heed()
             while waiting:
                 cost = self.executor.cores if waiting[0].alone else min(waiting[0].cores, self.executor.cores)
                 if running and sum(running.values()) + cost > self.executor.cores:
@@ -117,7 +136,7 @@ class Engine:
                 self._submit(waiting[0], events)
                 running[id(waiting.pop(0))] = cost
             try:
-                job, message = events.get(timeout=0.5)  # a timeout, so that Ctrl-C is noticed everywhere
+                job, message = events.get(timeout=_HEED_SECONDS)
             except queue.Empty:
                 continue
             if isinstance(message, float):
@@ -125,6 +144,20 @@ class Engine:
                 continue
             del running[id(job)]
             self._finish(job, message)
+
+    def _heed(self) -> None:
+        if self._stop.is_set():
+            raise StoppedError("stopped")
+
+    def _await(self, future: Future[Answer]) -> Answer:
+        """A future's answer, unless a wish to stop comes first."""
+        while True:
+            self._heed()
+            try:
+                return future.result(timeout=_HEED_SECONDS)
+            except TimeoutError:
+                if future.done():
+                    return future.result()
 
     def _submit(self, job: Job, events: queue.Queue[tuple[Job, Answer | float]]) -> None:
         self.reporter.started(job)
@@ -177,7 +210,7 @@ class Engine:
             table.setdefault(run.arm, {})[run.seed] = run.measures
         message = {"op": "judge", "trial": plan.trial["name"], "scale": self.setting.scale, "table": table}
         job = Job(key=plan.card.install, message=message, seconds=_DESCRIBE_SECONDS)
-        answer = self.executor.submit(job, lambda share: None).result()
+        answer = self._await(self.executor.submit(job, lambda share: None))
         if answer.reason is not None:
             self._decide(plan, "failed", answer.reason)
             return

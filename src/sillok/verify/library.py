@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -141,8 +142,10 @@ def _mentioned(entry: Entry, card: Card | None) -> dict[str, Any]:
     return paper
 
 
+_HANGUL = re.compile("[가-힣]")
+
+
 def language_of(text: str) -> str:
     """Korean ("ko") where a tenth of the letters is Hangul; else English ("en")."""
-    letters = [c for c in text if c.isalpha()]
-    hangul = sum("가" <= c <= "힣" for c in letters)
-    return "ko" if hangul * 10 >= len(letters) > 0 else "en"
+    hangul = len(_HANGUL.findall(text))
+    return "ko" if hangul * 10 >= sum(map(str.isalpha, text)) > 0 else "en"

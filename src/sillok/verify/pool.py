@@ -76,10 +76,18 @@ class BoundedLog:
     def take(self) -> str:
         """The log so far; the next run begins with an empty one."""
         with self._lock:
-            gap = f"\n... {self.dropped:,} characters left out ...\n" if self.dropped else ""
-            text = self.head + gap + self.tail
+            text = self._text()
             self.head, self.tail, self.dropped = "", "", 0
         return text
+
+    def peek(self) -> str:
+        """The log so far, which goes on."""
+        with self._lock:
+            return self._text()
+
+    def _text(self) -> str:
+        gap = f"\n... {self.dropped:,} characters left out ...\n" if self.dropped else ""
+        return self.head + gap + self.tail
 
 
 class WorkerProcess:
@@ -262,6 +270,12 @@ class LocalPool:
         if surplus:
             surplus.kill()
         return worker
+
+    def printed(self) -> str:
+        """What the workers that are busy have printed for their runs so far."""
+        with self._lock:
+            busy = list(self._busy)
+        return "\n".join(text for worker in busy if (text := worker.log.peek()))
 
     def close(self) -> None:
         """Kill every worker, busy ones too; what they were doing is cancelled."""

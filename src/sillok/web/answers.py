@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+import secrets
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Query, Request
 from starlette.responses import Response
 
+from sillok.web.access import NONCE, Access, session_of
 from sillok.web.charts import Charts
+from sillok.web.jobs import Queue
 from sillok.web.models import Lang, Problem
 from sillok.web.render import THEMES, Context, page
 from sillok.web.shelf import Shelf
@@ -28,6 +31,8 @@ class Site:
     shelf: Shelf
     charts: Charts
     url: str | None = None
+    access: Access = field(default_factory=Access)
+    queue: Queue | None = None
 
 
 def site_of(request: Request) -> Site:
@@ -54,12 +59,19 @@ def plain_context(request: Request, lang: str | None = None, theme: str | None =
     colours = theme or request.cookies.get("theme")
     query = {name: value for name, value in request.query_params.items() if name not in ("lang", "theme")}
     site = site_of(request)
+    session = session_of(request, site.access)
+    kept = request.cookies.get(NONCE, "")
+    nonce = kept if re.fullmatch("[0-9a-f]{32}", kept) else secrets.token_hex(16)
     return Context(
         lang=known or preferred(request.headers.get("accept-language", "")),
         theme=colours if colours in THEMES else "system",
         path=request.url.path,
         query=query,
         base=(site.url or str(request.base_url)).rstrip("/"),
+        runs=site.queue is not None,
+        member=bool(session),
+        ticket=site.access.ticket(nonce, session),
+        nonce=nonce,
     )
 
 
@@ -88,11 +100,30 @@ def answer(
 def html(request: Request, context: Context, text: str, *, status: int = 200) -> Response:
     """A page; a language or theme that was asked for in the address is kept."""
     vary = "Accept-Encoding, Accept-Language, Cookie"
-    found = answer(request, text, "text/html; charset=utf-8", status=status, vary=vary)
+    cache = "private, no-cache" if context.member else ASK_AGAIN
+    found = answer(request, text, "text/html; charset=utf-8", cache=cache, status=status, vary=vary)
     if status == 200:
         for name, value in (("lang", context.lang), ("theme", context.theme)):
             if name in request.query_params:
                 found.set_cookie(name, value, max_age=YEAR, samesite="lax", path="/")
+    if context.member:
+        _keep_nonce(request, context, found)
+    return found
+
+
+def _keep_nonce(request: Request, context: Context, found: Response) -> None:
+    if request.cookies.get(NONCE) != context.nonce:
+        secure = context.base.startswith("https:")
+        found.set_cookie(
+            NONCE, context.nonce, max_age=YEAR, path="/", secure=secure, httponly=True, samesite="lax"
+        )
+
+
+def form_page(request: Request, context: Context, text: str, *, status: int = 200) -> Response:
+    """A page with a form that posts: not kept by anybody, and its nonce goes into a cookie."""
+    found = html(request, context, text, status=status)
+    found.headers["cache-control"] = "no-store"
+    _keep_nonce(request, context, found)
     return found
 
 

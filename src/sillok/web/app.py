@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI, Request
@@ -13,9 +15,12 @@ from starlette.responses import Response
 
 import sillok
 from sillok.record import Record, RecordError
-from sillok.web import api, files, pages
+from sillok.web import api, desk, files, pages, queue
+from sillok.web.access import Access
 from sillok.web.answers import Site, problem
+from sillok.web.bodies import Bodies
 from sillok.web.charts import Charts
+from sillok.web.jobs import Queue
 from sillok.web.security import HEADERS, Guard
 from sillok.web.shelf import Shelf
 from sillok.web.views import NotFound
@@ -26,6 +31,8 @@ def application(
     *,
     url: str | None = None,
     hosts: Sequence[str] | None = None,
+    token: str | None = None,
+    jobs: int | None = None,
 ) -> FastAPI:
     """The site as an ASGI application.
 
@@ -33,8 +40,11 @@ def application(
         record: a record, its URL or path; None is the default one.
         url: where readers reach the site, for feeds and previews; what the request says by default.
         hosts: the only hosts that are answered; None answers any.
+        token: whoever shows it may start runs and keep digests; without one the site only reads.
+        jobs: cores that runs may use; None is all. They end with the application.
 
     Raises:
+        ValueError: the token is too short.
         RecordError: the record cannot be opened.
     """
     opened = record if isinstance(record, Record) else Record.open(record)
@@ -46,14 +56,29 @@ def application(
         docs_url=None,  # its page loads scripts from another host
         redoc_url=None,
         openapi_url="/api/openapi.json",
+        lifespan=_life,
     )
-    app.state.site = Site(shelf, Charts(shelf), url)
-    for router in (api.router, files.router, pages.router):
+    access = Access(token)
+    waiting = Queue(opened, cores=jobs) if access.open else None
+    app.state.site = Site(shelf, Charts(shelf), url, access, waiting)
+    if waiting is not None:  # before the pages: /runs/queue is no run
+        app.include_router(queue.api)
+        app.include_router(queue.pages)
+    for router in (desk.api, desk.pages, api.router, files.router, pages.router):
         app.include_router(router)
     _handle_errors(app)
+    app.add_middleware(Bodies)
     app.add_middleware(GZipMiddleware, minimum_size=800, compresslevel=5)
     app.add_middleware(Guard, hosts=hosts)
     return app
+
+
+@asynccontextmanager
+async def _life(app: FastAPI) -> AsyncIterator[None]:
+    yield
+    queue = app.state.site.queue
+    if queue is not None:
+        await asyncio.to_thread(queue.close)
 
 
 def _handle_errors(app: FastAPI) -> None:
@@ -73,7 +98,7 @@ def _handle_errors(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     def _other(request: Request, error: HTTPException) -> Response:
-        title = "not_found" if error.status_code == 404 else "bad_request"
+        title = {404: "not_found", 400: "bad_request", 422: "bad_request"}.get(error.status_code, "refused")
         found = problem(request, error.status_code, title, str(error.detail))
         found.headers.update(error.headers or {})
         return found

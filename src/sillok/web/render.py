@@ -72,6 +72,10 @@ class Context:
     static: bool = False
     url: Callable[..., str] = plain_url
     switch: Callable[[Lang], str] | None = None  # the same page in a language
+    runs: bool = False  # whether runs can be started from the site
+    member: bool = False  # whether this reader may do so
+    ticket: str = ""  # what a form of this reader brings along
+    nonce: str = ""  # what the ticket is signed over, kept in a cookie
 
     def language_url(self, lang: Lang) -> str:
         """This page in another language."""

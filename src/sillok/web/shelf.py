@@ -57,15 +57,15 @@ class Shelf:
         self._kept: dict[Hashable, tuple[float, Any]] = {}
         self._locks: dict[Hashable, threading.RLock] = {}
 
-    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What `make` gives, at most `AGE` seconds old."""
+    def kept(self, key: Hashable, make: Callable[[], T], age: float = AGE) -> T:
+        """What `make` gives, at most `age` seconds old."""
         found = self._kept.get(key)
-        if found is None or time.monotonic() - found[0] > AGE:
+        if found is None or time.monotonic() - found[0] > age:
             if len(self._kept) > MOST_KEPT:
                 self._kept.clear()
             with self._locks.setdefault(key, threading.RLock()):  # one thread counts, the others wait for it
                 found = self._kept.get(key)
-                if found is None or time.monotonic() - found[0] > AGE:
+                if found is None or time.monotonic() - found[0] > age:
                     found = self._kept[key] = (time.monotonic(), make())
         value: T = found[1]
         return value

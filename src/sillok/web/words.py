@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from sillok.web.models import Lang
+from sillok.web.words_work import WORK
 
 LANGUAGES: tuple[Lang, ...] = ("en", "ko")
 NAMES: dict[Lang, str] = {"en": "English", "ko": "한국어"}
@@ -210,7 +211,7 @@ class Words:
 
     def __init__(self, lang: Lang) -> None:
         self.lang = lang
-        self._words = {name: pair[LANGUAGES.index(lang)] for name, pair in _WORDS.items()}
+        self._words = {name: pair[LANGUAGES.index(lang)] for name, pair in (_WORDS | WORK).items()}
 
     def __getitem__(self, name: str) -> str:
         return self._words[name]

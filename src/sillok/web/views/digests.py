@@ -28,6 +28,7 @@ LISTED = 40  # digests on one page
 EARLIER = 12
 LATEST = 20  # entries of the latest digest on the front page
 MEASURED = 8
+FRESH = 2.0  # seconds that the front page, which everybody asks for, may be behind the record
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -51,7 +52,11 @@ class _Day:
 
 
 def today(shelf: Shelf, lang: Lang) -> Today:
-    """The front page: the latest digest, the earlier ones, and what was measured last."""
+    """The front page: the latest digest, the earlier ones, and what was measured last; at most `FRESH` seconds old."""
+    return shelf.kept(("today", lang), lambda: _today(shelf, lang), FRESH)
+
+
+def _today(shelf: Shelf, lang: Lang) -> Today:
     days = _days(shelf, None, EARLIER + 1)
     families = shelf.kept("families", shelf.record.lists.families)
     return Today(
