@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -105,3 +106,11 @@ def page(browser: Any) -> Iterator[Any]:
     yield opened
     context.close()
     assert said == []
+
+
+def until(page: Any, expression: str, seconds: float = 20.0) -> None:
+    """Wait until an expression is true in a page; Playwright's own wait evaluates text there, which the CSP forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, f"not so after {seconds:g} s: {expression}"
+        page.wait_for_timeout(50)

@@ -9,6 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from . import samples
+from .conftest import until
 
 pytestmark = pytest.mark.browser
 PAGES = (
@@ -87,7 +88,7 @@ def test_nothing_moves_while_a_page_loads(page: Any, server: str) -> None:
     charts = page.locator(".charts img")
     assert charts.count() >= 6
     charts.last.scroll_into_view_if_needed()
-    page.wait_for_function("Array.from(document.images).some(i => i.complete && i.naturalWidth > 0)")
+    until(page, "Array.from(document.images).some(i => i.complete && i.naturalWidth > 0)")
     assert page.evaluate("window.moved") < 0.01
 
 
@@ -142,7 +143,7 @@ def test_the_theme_is_switched_in_every_tab_and_kept(page: Any, server: str) -> 
     light = ground(page)
     page.locator(".themes a[data-theme=dark]").click()
     assert ground(page) != light and page.url == f"{server}/"
-    other.wait_for_function("document.documentElement.dataset.theme === 'dark'")
+    until(other, "document.documentElement.dataset.theme === 'dark'")
     assert ground(other) == ground(page)
     other.reload()
     assert other.locator("html").get_attribute("data-theme") == "dark"

@@ -20,6 +20,7 @@ from sillok.record import Record
 from sillok.web.static import Export
 
 from . import samples
+from .conftest import until
 from .test_pages import Parsed
 
 
@@ -112,7 +113,7 @@ def test_a_copy_works_in_a_browser(page: Any, host: str) -> None:
     assert page.locator("html").get_attribute("data-theme") == "dark"
     page.goto(f"{host}/papers/2411.19870.html")
     page.locator(".charts img").first.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelector('.charts img').naturalWidth > 0")
+    until(page, "document.querySelector('.charts img').naturalWidth > 0")
 
 
 @pytest.mark.browser
