@@ -28,13 +28,11 @@ PATCH = 4
 TRAINED, HELD = 64, 16  # styles; chance of retrieval is 1 in 16
 GUIDANCE, SCALE = 4.0, 0.9  # where the testbed follows captions best; the paper's control scale
 BITS = (6, 4, 3, 2)
-RATE, ENCODER = (
-    1e-3,
-    0.1,
-)  # the control's rate, and the encoder's over it: at the same it forgets images first
+# The control's rate, and the encoder's over it: at the same rate the encoder forgets its images at first.
+RATE, ENCODER = 1e-3, 0.1
 # Where the encoder begins: patches of this deviation, and layers wider than PyTorch's, so that a code changes the map
-# by as much as the middle block's own features vary. From PyTorch's, 500 steps did not teach the control to read it. Chosen among a
-# dozen by the loss and the distances on one draw of styles, of another seed than the trial's.
+# by as much as the middle block's own features vary. From PyTorch's, 500 steps did not teach the control to read it.
+# Chosen among a dozen by the loss and the distances on one draw of styles, of another seed than the trial's.
 SEEN, SPOKEN, MAPPED = 1.5, 2.0, 8.0
 
 
