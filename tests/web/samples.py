@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from hypothesis import HealthCheck, Phase, settings
+
 from sillok.record import StoredRun, StoredVerdict
 
+#: How schemathesis calls an operation: the same cases each time.
+CALLS = settings(
+    max_examples=10,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
 KOREAN = "2502.00001"
 ENGLISH = "2502.00002"
 DIGEST = f"""## Daily Papers (2025-02-03)

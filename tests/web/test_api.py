@@ -10,7 +10,7 @@ import feedparser
 import httpx
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given
 
 from sillok.web import models
 
@@ -58,14 +58,7 @@ def test_schemathesis_finds_no_error_of_the_server(client: httpx.Client, server:
     for operation in operations:
 
         @given(case=operation.as_strategy())
-        @settings(
-            max_examples=10,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @samples.CALLS
         def called(case: Any) -> None:
             answer = case.call(base_url=server)
             statuses.add(answer.status_code)

@@ -18,7 +18,7 @@ import httpx
 import psutil
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import given, settings
 
 from sillok import papers
 from sillok.record import Record
@@ -26,6 +26,7 @@ from sillok.web import application
 from sillok.web.jobs import Queue, QueueError
 from sillok.web.work import JobAsk, JobView
 
+from . import samples
 from .conftest import serving
 from .test_desk import TOKEN, ticket
 
@@ -320,14 +321,7 @@ def test_schemathesis_finds_no_error_of_the_server(site: str) -> None:
     for operation in operations:
 
         @given(case=operation.as_strategy())
-        @settings(
-            max_examples=8,
-            deadline=None,
-            database=None,
-            derandomize=True,
-            phases=[Phase.explicit, Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
+        @settings(samples.CALLS, max_examples=8)
         def called(case: Any) -> None:
             for headers in ({}, BEARER if case.path != "/api/runs/queue" else {}):
                 answer = case.call(base_url=site, headers=headers)

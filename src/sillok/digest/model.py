@@ -48,6 +48,10 @@ class DigestError(ValueError):
     """A file that cannot be read as a digest at all; the message is one line that names the file."""
 
 
+class DigestTooLarge(DigestError):
+    """A file beyond the limit on its size."""
+
+
 class Warning_(NamedTuple):
     """Something that was kept as it stands because it was not understood: its line (from 1) and why."""
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from sillok.digest.entries import parse_entry
 from sillok.digest.headings import Heading, count_lines, headings, is_licence, parse_date
-from sillok.digest.model import Digest, DigestError, Entry, Part, Warning_
+from sillok.digest.model import Digest, DigestError, DigestTooLarge, Entry, Part, Warning_
 
 #: Files above this size are refused unless `max_bytes` says otherwise: about 40,000 entries.
 MAX_BYTES = 64 * 2**20
@@ -66,7 +66,7 @@ def read_bytes(data: bytes, *, name: str = "<bytes>", max_bytes: int = MAX_BYTES
     if not isinstance(data, bytes):
         raise TypeError(f"data: {type(data).__name__} given; bytes are accepted")
     if len(data) > max_bytes:
-        raise DigestError(f"{name}: {len(data):,} bytes are more than the limit of {max_bytes:,}")
+        raise DigestTooLarge(f"{name}: {len(data):,} bytes are more than the limit of {max_bytes:,}")
     return _read(data, name)
 
 
@@ -86,7 +86,7 @@ def read_text(text: str, *, name: str = "<text>", max_bytes: int = MAX_BYTES) ->
     if not isinstance(text, str):
         raise TypeError(f"text: {type(text).__name__} given; str is accepted")
     if len(text) > max_bytes:
-        raise DigestError(f"{name}: {len(text):,} characters are more than the limit of {max_bytes:,}")
+        raise DigestTooLarge(f"{name}: {len(text):,} characters are more than the limit of {max_bytes:,}")
     if "\0" in text:
         raise DigestError(f"{name}: not text (a NUL character at offset {text.index(chr(0)):,})")
     return _simplify(_parse(text, []))
@@ -104,7 +104,7 @@ def _load(name: str, max_bytes: int) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise DigestError(f"{name}: not a regular file")
         if status.st_size > max_bytes:
-            raise DigestError(f"{name}: {status.st_size:,} bytes are more than the limit of {max_bytes:,}")
+            raise DigestTooLarge(f"{name}: {status.st_size:,} bytes are more than the limit of {max_bytes:,}")
         with Path(name).open("rb") as file:
             data = file.read(max_bytes + 1)
     except FileNotFoundError:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request
 from starlette.responses import HTMLResponse, Response
 
 from sillok.digest import DigestError
+from sillok.digest.model import DigestTooLarge
 from sillok.web import models
 from sillok.web.access import bearer, from_here
 from sillok.web.answers import Reader, SiteHere, form_page, site_of
@@ -97,7 +98,7 @@ def read_form(request: Request, site: SiteHere, reader: Reader, form: Form) -> R
 
 
 def _status(error: DigestError) -> int:
-    return 413 if "more than the limit" in str(error) else 422
+    return 413 if isinstance(error, DigestTooLarge) else 422
 
 
 def _text(given: bytes | str) -> str:

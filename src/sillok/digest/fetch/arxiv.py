@@ -74,6 +74,7 @@ def _reader(client: Client, arxiv: Any, whole: Callable[[bytes], bool]) -> Any:
     adapters = need("requests.adapters")
     requests = need("requests")
 
+    # requests is loaded when it is needed, so that its classes are unknown to the type checker.
     class Through(adapters.BaseAdapter):  # type: ignore[misc, name-defined]
         def send(self, request: Any, *_: Any, **__: Any) -> Any:
             text = client.listing(request.url, fresh=FRESH, whole=whole)

@@ -47,7 +47,7 @@ class Cache:
         self._partial = self.root / "partial"
         self._partial.mkdir(parents=True, exist_ok=True)
         for file in self._partial.iterdir():
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # another process was quicker
                 if time.time() - file.stat().st_mtime > _LEFT_BEHIND:
                     file.unlink()
 

@@ -35,7 +35,7 @@ class Pace:
     def turn(self) -> None:
         """Wait until the site may be asked again."""
         last = 0.0
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):  # nobody has asked yet, or a kill left no number
             last = float(self._last.read_text())
         # A clock that was set back must not make anybody wait for longer than the delay.
         time.sleep(max(0.0, min(self.delay, last + self.delay - time.time())))

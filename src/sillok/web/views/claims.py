@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from sillok.papers import Card, Claim
 from sillok.record import StoredRun
+from sillok.record.lists import RunRow
 from sillok.verify import report, tables, view
 from sillok.web.address import chart_url, picture_url
 from sillok.web.models import (
@@ -148,7 +149,7 @@ def intervals(given: Mapping[str, Any]) -> list[Interval]:
     ]
 
 
-def run_ref(run: StoredRun, shipped: bool) -> RunRef:
+def run_ref(run: StoredRun | RunRow, shipped: bool) -> RunRef:
     """A run in a list."""
     return RunRef(
         id=run.id,

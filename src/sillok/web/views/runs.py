@@ -57,22 +57,7 @@ def _order(row: RunRow | StoredRun) -> tuple[float, str]:
 
 
 def _ref(row: RunRow | StoredRun) -> RunRef:
-    if isinstance(row, StoredRun):
-        return claims.run_ref(row, True)
-    return RunRef(
-        id=row.id,
-        paper=row.paper,
-        claim=row.claim,
-        arm=row.arm,
-        seed=row.seed,
-        scale=row.scale,
-        mode=row.mode,
-        state=row.state,
-        started=row.started.isoformat(timespec="seconds"),
-        seconds=row.seconds,
-        machine=row.machine,
-        shipped=False,
-    )
+    return claims.run_ref(row, isinstance(row, StoredRun))  # the record's lists give rows, and no whole runs
 
 
 @lru_cache
