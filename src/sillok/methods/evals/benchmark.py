@@ -205,21 +205,15 @@ class Benchmark(ABC):
         if counts.missing:
             said = "left out" if len(items) < counts.records else "scored as empty"
             why.append(f"{counts.missing} predictions are missing ({said})")
-        whole = self._items()
+        whole = self._board().items
         if whole is not None and counts.records != whole:
             why.append(f"{counts.records} records, and {whole} are published")
         why += self.blind_spots(items)
-        figures = self.total(items, mode) if items else dict.fromkeys([self._headline()], None)
+        figures = self.total(items, mode) if items else dict.fromkeys(self._board().figures)
         return Result(self.slug, self.version, mode, figures, counts, missing, tuple(why), tuple(items))
 
     def _board(self) -> Leaderboard:
         return Leaderboard.load(self.slug, self.version)
-
-    def _items(self) -> int | None:
-        return self._board().items
-
-    def _headline(self) -> str:
-        return self._board().headline
 
     # -- Inspect
 
@@ -229,7 +223,12 @@ class Benchmark(ABC):
 
     def metadata(self, reasons: Iterable[str] = ()) -> dict[str, Any]:
         """What a task keeps in its log, so that `result_of_log` can pool it again: also why it is not comparable."""
-        return {"benchmark": self.slug, "version": self.version, "options": self.options, "reasons": list(reasons)}
+        return {
+            "benchmark": self.slug,
+            "version": self.version,
+            "options": self.options,
+            "reasons": list(reasons),
+        }
 
     def scorer(self, records: Sequence[Record], mode: Mode = "published") -> Scorer:
         """The scorer of an Inspect task over these records, whose metric pools as `score` does."""

@@ -98,14 +98,20 @@ class Predictions:
                 made.add(str(id), _prediction(value, f"predictions[{id!r}]"))
             return made
         if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise TypeError(f"predictions must be a mapping from ids or a list of mappings, not {type(given).__name__}")
+            raise TypeError(
+                f"predictions must be a mapping from ids or a list of mappings, not {type(given).__name__}"
+            )
         for index, row in enumerate(given):
             where = f"predictions[{index}]"
             if not isinstance(row, Mapping):
-                raise ValueError(f"{where} must be a mapping with an id and a reply, not {type(row).__name__}")
+                raise ValueError(
+                    f"{where} must be a mapping with an id and a reply, not {type(row).__name__}"
+                )
             key = next((key for key in ID_KEYS if row.get(key) is not None), None)
             if key is None:
-                raise ValueError(f"{where} must hold an id under one of {', '.join(ID_KEYS)}; it has {sorted(row)[:9]}")
+                raise ValueError(
+                    f"{where} must hold an id under one of {', '.join(ID_KEYS)}; it has {sorted(row)[:9]}"
+                )
             made.add(str(row[key]), _prediction({k: v for k, v in row.items() if k != key}, where))
         return made
 
@@ -118,7 +124,9 @@ def _prediction(value: Any, where: str) -> Prediction:
     if isinstance(value, str):
         return Prediction(value)
     if isinstance(value, Mapping):
-        key = next((key for key in TEXT_KEYS if isinstance(value.get(key), str | None) and key in value), None)
+        key = next(
+            (key for key in TEXT_KEYS if isinstance(value.get(key), str | None) and key in value), None
+        )
         extras = {str(k): v for k, v in value.items() if k != key}
         if key is None and not extras:
             raise ValueError(f"{where} holds no reply: expected text under one of {', '.join(TEXT_KEYS)}")
@@ -132,10 +140,8 @@ def decode(data: bytes) -> tuple[str, bool]:
     UTF-8 (with or without its mark) and UTF-16 with its mark are read as such; anything else as UTF-8 with
     replacement characters where it is none.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    else:
-        encoding = "utf-8-sig"
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if marked else "utf-8-sig"
     try:
         return data.decode(encoding), True
     except UnicodeDecodeError:
