@@ -37,6 +37,7 @@ Mode = Literal["published", "strict"]
 
 #: Benchmarks by the name of their task, each found at its dotted name.
 BENCHMARKS: dict[str, str] = {
+    "prmbench": "sillok.methods.evals.prmbench.PRMBench",
     "video_auto_arena": "sillok.methods.evals.video_arena.VideoAutoArena",
 }
 
@@ -115,11 +116,13 @@ class Benchmark(ABC):
         slug: of the Inspect task and the board's file.
         versions: of the data, the default first; each has a board.
         published_missing: what the authors' script does where a prediction is missing.
+        published_first: whether their script takes the first of several predictions for a record, and not the last.
     """
 
     slug: ClassVar[str]
     versions: ClassVar[tuple[str, ...]]
     published_missing: ClassVar[Literal["skip", "penalise"]]
+    published_first: ClassVar[bool] = False
 
     def __init__(self, version: str | None = None, **options: Any) -> None:
         """Args: version: one of `versions`. options: what makes the same benchmark again, as JSON can hold it.
@@ -183,7 +186,9 @@ class Benchmark(ABC):
         if not records:
             raise ValueError("records must hold at least one record")
         penalise = (self.published_missing if policy(missing) == "published" else missing) == "penalise"
-        found, counts = align([self.identify(record) for record in records], Predictions.of(predictions))
+        found, counts = align(
+            [self.identify(record) for record in records], Predictions.of(predictions), first=self.published_first
+        )
         items = []
         for record, prediction in zip(records, found, strict=True):
             if prediction is not None:

@@ -119,7 +119,7 @@ class Leaderboard:
                 r["system"],
                 r["figures"],
                 r.get("source", data.get("source", "")),
-                r.get("verified", False),
+                r.get("verified", data.get("verified", False)),
                 r.get("kind", "system"),
             )
             for r in data.get("rows", [])

@@ -41,7 +41,7 @@ class Counts:
         records: that there are.
         predicted: records with a prediction, empty ones included.
         missing: records without one.
-        duplicated: further predictions for a record that had one already (the last one counts).
+        duplicated: further predictions for a record that had one already.
         unknown: predictions for an id that no record has.
         empty: predictions without any text but white space.
         undecodable: files or lines that were in no known encoding or no JSON, read as well as can be or left out.
@@ -66,9 +66,10 @@ class Counts:
 
 @dataclass
 class Predictions:
-    """Predictions by id, with what was wrong in the file that they came from."""
+    """Predictions by id (the last one for each, and the first where there are several), and what was wrong in their file."""
 
     by_id: dict[str, Prediction] = field(default_factory=dict)
+    first: dict[str, Prediction] = field(default_factory=dict)
     duplicated: list[str] = field(default_factory=list)
     undecodable: int = 0
 
@@ -76,6 +77,7 @@ class Predictions:
         """Take one in; a second one for the same id replaces the first, as a later line of a run does."""
         if id in self.by_id:
             self.duplicated.append(id)
+            self.first.setdefault(id, self.by_id[id])
         self.by_id[id] = prediction
 
     @classmethod
@@ -206,8 +208,15 @@ def _lines(text: str, path: Path) -> tuple[Predictions, int]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def align(ids: Sequence[str], predictions: Predictions) -> tuple[list[Prediction | None], Counts]:
+def align(
+    ids: Sequence[str], predictions: Predictions, *, first: bool = False
+) -> tuple[list[Prediction | None], Counts]:
     """The prediction of each record, in the records' order (None where there is none), and the counts.
+
+    Args:
+        ids: of the records.
+        predictions: for them, and perhaps for others.
+        first: whether the first of several predictions for one record counts, and not the last.
 
     Raises:
         ValueError: two records with one id.
@@ -216,7 +225,8 @@ def align(ids: Sequence[str], predictions: Predictions) -> tuple[list[Prediction
     if len(known) != len(ids):
         twice = next(id for index, id in enumerate(ids) if id in ids[:index])
         raise ValueError(f"records must have different ids; {twice!r} stands there twice")
-    found = [predictions.by_id.get(id) for id in ids]
+    by_id = predictions.by_id | (predictions.first if first else {})
+    found = [by_id.get(id) for id in ids]
     return found, Counts(
         records=len(ids),
         predicted=sum(one is not None for one in found),
