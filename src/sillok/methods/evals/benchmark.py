@@ -187,7 +187,9 @@ class Benchmark(ABC):
             raise ValueError("records must hold at least one record")
         penalise = (self.published_missing if policy(missing) == "published" else missing) == "penalise"
         found, counts = align(
-            [self.identify(record) for record in records], Predictions.of(predictions), first=self.published_first
+            [self.identify(record) for record in records],
+            Predictions.of(predictions),
+            first=self.published_first,
         )
         items = []
         for record, prediction in zip(records, found, strict=True):

@@ -76,7 +76,9 @@ def from_pretrained(name: str, step_token: str = "<extra_0>", *, device: str | N
         import torch
         from transformers import AutoModelForTokenClassification, AutoTokenizer
     except ImportError:
-        raise ImportError("process reward models need Transformers: pip install 'sillok[evals]' torch") from None
+        raise ImportError(
+            "process reward models need Transformers: pip install 'sillok[evals]' torch"
+        ) from None
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.startswith("cuda") else torch.float32
     try:

@@ -34,7 +34,15 @@ CLASSES = tuple(name for names in GROUPS.values() for name in names)
 SUPERFLUOUS = GROUPS["simplicity"]
 CORRECT = "correct"
 VALIDITY, REDUNDANCY = "step_level_validity_labels", "step_level_redundancy_labels"
-KEYS = ("idx", "original_question", "modified_question", "original_process", "modified_process", "error_steps", "classification")
+KEYS = (
+    "idx",
+    "original_question",
+    "modified_question",
+    "original_process",
+    "modified_process",
+    "error_steps",
+    "classification",
+)
 _PREFIX = re.compile(r"(?:step\s*\d+\.|\d+\.)\s*", re.IGNORECASE)
 
 CRITIC = """\
@@ -65,7 +73,11 @@ def load_records(source: str | Path = "hitsmy/PRMBench_Preview") -> list[dict[st
     for row in found:
         name = row["classification"]
         if name == CLASSES[0]:
-            sound = {"question": row["original_question"], "steps": list(row["original_process"]), "error_steps": []}
+            sound = {
+                "question": row["original_question"],
+                "steps": list(row["original_process"]),
+                "error_steps": [],
+            }
             made.setdefault(f"{CORRECT}_{row['idx']}", sound | {"classification": CORRECT})
         faulty = {"question": row["modified_question"], "steps": list(row["modified_process"])}
         faulty |= {"error_steps": [int(step) for step in row["error_steps"]], "classification": name}
@@ -97,12 +109,14 @@ class PRMBench(Benchmark):
             return Item(self.identify(record), values | {"parsed": 0}, notes=("no labels can be read",))
         faulty = {step - 1 for step in record["error_steps"]}
         if mode == "strict":
-            labels = [
-                labels[at] if at < len(labels) else at in faulty for at in range(len(record["steps"]))
-            ]
+            labels = [labels[at] if at < len(labels) else at in faulty for at in range(len(record["steps"]))]
         for at, label in enumerate(labels):
             values[("fp" if label else "tn") if at in faulty else ("tp" if label else "fn")] += 1
-        notes = () if len(labels) == len(record["steps"]) else (f"{len(labels)} labels for {len(record['steps'])} steps",)
+        notes = (
+            ()
+            if len(labels) == len(record["steps"])
+            else (f"{len(labels)} labels for {len(record['steps'])} steps",)
+        )
         answer = json.dumps([int(label) for label in labels])
         return Item(self.identify(record), values | {"parsed": 1}, (record["classification"],), answer, notes)
 
@@ -127,7 +141,9 @@ class PRMBench(Benchmark):
             figures[group] = 100 * sum(known) / len(known) if len(known) == len(names) else None
         figures |= {f"class/{name}": 100 * score for name, score in scores.items()}
         figures["f1"], figures["f1_neg"] = (100 * value for value in _f1s(pooled))
-        figures["validity_rate"] = 100 * sum(item.values["parsed"] for item in asked) / len(asked) if asked else None
+        figures["validity_rate"] = (
+            100 * sum(item.values["parsed"] for item in asked) / len(asked) if asked else None
+        )
         return figures
 
     def blind_spots(self, items: Sequence[Item]) -> list[str]:
@@ -171,7 +187,11 @@ def labels_of(prediction: Prediction, classification: str) -> list[bool] | None:
         scores = _critic(prediction.text)
     key = REDUNDANCY if classification in SUPERFLUOUS and REDUNDANCY in scores else VALIDITY
     labels = scores.get(key)
-    if not isinstance(labels, Sequence) or isinstance(labels, str) or not all(isinstance(x, bool | int | float) for x in labels):
+    if (
+        not isinstance(labels, Sequence)
+        or isinstance(labels, str)
+        or not all(isinstance(x, bool | int | float) for x in labels)
+    ):
         return None
     return [not label if key == REDUNDANCY else bool(label) for label in labels]
 

@@ -34,8 +34,18 @@ def _item(
     rng: np.random.Generator, idx: str, name: str, skill: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     steps = int(rng.integers(2, 12))
-    faulty = [] if name in (CORRECT, "multi_solutions") else sorted({int(s) for s in rng.integers(1, steps + 2, 2)})
-    record = {"idx": idx, "question": "q", "steps": ["s"] * steps, "error_steps": faulty, "classification": name}
+    faulty = (
+        []
+        if name in (CORRECT, "multi_solutions")
+        else sorted({int(s) for s in rng.integers(1, steps + 2, 2)})
+    )
+    record = {
+        "idx": idx,
+        "question": "q",
+        "steps": ["s"] * steps,
+        "error_steps": faulty,
+        "classification": name,
+    }
     length = max(0, steps + int(rng.choice([0, 0, 0, 0, 1, -1, -steps])))
     truth = [at + 1 not in faulty for at in range(length)]
     right = rng.random(length) < min(skill, 1.0)

@@ -69,6 +69,8 @@ def recover(run: Run, sizes: tuple[int, ...]) -> dict[str, float]:
             )
     fought = judged(arena_generate(true, sizes[1], run.subseed("bias"), position_bias=0.1))
     measured["rank_biased"], measured["error_biased"] = agreement(rate(run, fought), true)
+    if run.arm == "win_rate":  # shares of victories order systems, and are no points
+        return {name: value for name, value in measured.items() if name.startswith("rank")}
     return measured
 
 
@@ -128,11 +130,8 @@ def through_inspect(run: Run, battles: int, entered: int) -> dict[str, float]:
     run.note(f"through Inspect: {result}")
     gap = found["candidate"] - found["middling"]
     low, high = found["candidate"] - found["weak"], found["strong"] - found["candidate"]
-    return {
-        "twin_gap": abs(gap),
-        "between": float(low > 0 and high > 0),
-        "judged": len(result.items) / entered,
-    }
+    measured = {"between": float(low > 0 and high > 0), "judged": len(result.items) / entered}
+    return measured if run.arm == "win_rate" else measured | {"twin_gap": abs(gap)}
 
 
 def _judge(seed: int) -> Model:
@@ -172,7 +171,7 @@ _MEASURES = {
     arms=("elo", "bradley_terry", "win_rate"),
     peers=("win_rate",),
     measures=_MEASURES,
-    minutes={"smoke": 0.4, "here": 3},
+    minutes={"smoke": 0.6, "here": 4},
     needs=("evals",),
     fault="every victory is given to the side that lost",
     memory_gb=3.0,
@@ -183,7 +182,7 @@ def ratings(run: Run) -> dict[str, float]:
     run.progress(1, 3)
     measured |= newcomer(run, run.pick(smoke=2000, here=5000))
     run.progress(2, 3)
-    return measured | through_inspect(run, run.pick(smoke=150, here=1500), run.pick(smoke=60, here=600))
+    return measured | through_inspect(run, run.pick(smoke=150, here=1500), run.pick(smoke=60, here=300))
 
 
 @ratings.upheld_if
