@@ -1,6 +1,7 @@
 """What Inspect AI loads through its entry point: the provider ``sillok``, and tasks ``sillok/<name>``."""
 
+from sillok.methods.evals.prmbench import prmbench
 from sillok.methods.evals.video_arena import video_auto_arena
 from sillok.testbeds.sim_model import sillok
 
-__all__ = ["sillok", "video_auto_arena"]
+__all__ = ["prmbench", "sillok", "video_auto_arena"]

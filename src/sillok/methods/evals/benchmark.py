@@ -37,6 +37,7 @@ Mode = Literal["published", "strict"]
 
 #: Benchmarks by the name of their task, each found at its dotted name.
 BENCHMARKS: dict[str, str] = {
+    "l_citeeval": "sillok.methods.evals.lciteeval.LCiteEval",
     "prmbench": "sillok.methods.evals.prmbench.PRMBench",
     "video_auto_arena": "sillok.methods.evals.video_arena.VideoAutoArena",
 }

@@ -22,6 +22,7 @@ from typing import Any
 
 #: Where each benchmark's cases are made and scored: functions ``parity_cases(seed, n)`` and ``parity_score(case)``.
 CASES: dict[str, str] = {
+    "l_citeeval": "sillok.methods.evals.lcite_parity",
     "prmbench": "sillok.methods.evals.prmbench_parity",
     "video_auto_arena": "sillok.methods.evals.video_arena_parity",
 }

@@ -15,7 +15,7 @@ Missing = Literal["published", "skip", "penalise"]
 
 #: Keys under which files of predictions hold the id and the reply, in the order in which they are looked for.
 ID_KEYS = ("id", "idx", "qid", "question_id", "sample_id", "image_path")
-TEXT_KEYS = ("prediction", "reply", "response", "output", "answer", "text")
+TEXT_KEYS = ("prediction", "reply", "response", "generation", "output", "answer", "text")
 
 _SUFFIXES = (".md", ".txt", ".html")
 
@@ -66,7 +66,7 @@ class Counts:
 
 @dataclass
 class Predictions:
-    """Predictions by id (the last one for each, and the first where there are several), and what was wrong in their file."""
+    """Predictions by id (the last one for each, and the first where there are several), and faults of their file."""
 
     by_id: dict[str, Prediction] = field(default_factory=dict)
     first: dict[str, Prediction] = field(default_factory=dict)
@@ -126,14 +126,20 @@ def _prediction(value: Any, where: str) -> Prediction:
     if isinstance(value, str):
         return Prediction(value)
     if isinstance(value, Mapping):
-        key = next(
-            (key for key in TEXT_KEYS if isinstance(value.get(key), str | None) and key in value), None
-        )
+        texts = {key: _one_text(value[key]) for key in TEXT_KEYS if key in value}
+        key = next((key for key, text in texts.items() if text is not None), None)
         extras = {str(k): v for k, v in value.items() if k != key}
         if key is None and not extras:
             raise ValueError(f"{where} holds no reply: expected text under one of {', '.join(TEXT_KEYS)}")
-        return Prediction((value[key] or "") if key else "", extras)
+        return Prediction(texts.get(key or "") or "", extras)
     raise ValueError(f"{where} must be text or a mapping with a reply, not {type(value).__name__}")
+
+
+def _one_text(value: Any) -> str | None:
+    """A reply as text: itself, "" of a null, the first of a list of samples; None of anything else."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return value[0]
+    return "" if value is None else value if isinstance(value, str) else None
 
 
 def decode(data: bytes) -> tuple[str, bool]:

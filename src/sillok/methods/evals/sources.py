@@ -12,8 +12,8 @@ def rows(source: str | Path, *, config: str | None = None, split: str | None = N
     """The rows of a data set.
 
     Args:
-        source: a ``.jsonl`` or ``.json`` file, a folder of such files (read in the order of their names), or the id of a
-            data set on the hub, which Hugging Face's ``datasets`` loads.
+        source: a ``.jsonl`` or ``.json`` file, a folder of such files (read in the order of their names), or the id of
+            a data set on the hub, which Hugging Face's ``datasets`` loads.
         config: of the data set on the hub, where it has several.
         split: of the data set on the hub; its only one by default.
 

@@ -1,7 +1,7 @@
 """Runs `evaluate_function` of PRMBench's ``mr_eval/tasks/prmtest_classified/task.py`` on cases of labels.
 
-Started by `sillok.methods.evals.parity` with the checkout as its argument; cases come in and scores go out as JSON. Only
-the two functions are taken out of the authors' file, so that nothing else of their toolkit need be installed.
+Started by `sillok.methods.evals.parity` with the checkout as its argument; cases come in and scores go out as JSON.
+Only the two functions are taken out of the authors' file, so that nothing else of their toolkit need be installed.
 """
 
 import ast
