@@ -23,7 +23,8 @@ from sillok.methods.evals.lcite_scores import (
 _ODD = (
     "", "   ", "No idea.", "[1][2][3][4][5]", "[0] it is. [99] Or that. [1]", "I'm sorry, I cannot. [2]",
     "Summary: it is so [1]. And so [2][3].\nSecond line [4].", "The summary says nothing", "See [1, 2].", "끝. [1]",
-    "Dr. Smith met Mr. Jones [1]. U.S. prices rose 3.5% [2]! Did they? [3]", "[1] [1] [1] same.", "One [1 and [2 ] . Two",
+    "Dr. Smith met Mr. Jones [1]. U.S. prices rose 3.5% [2]! Did they? [3]", "[1] [1] [1] same.",
+    "One [1 and two [2 ] . Three",
     '{"little_penguin": [1, 2], "passage_id": [1, 1, 2]}', '{"little_penguin": [], "passage_id": [3]}', "{broken",
     '{"passage_id": [1], "little_penguin": [4], "x": {"y": 1}}',
 )  # fmt: skip

@@ -12,7 +12,7 @@ FIGURES = ("overall", "f1", "f1_neg", "validity_rate")
 
 
 def parity_cases(seed: int, n: int) -> list[dict[str, Any]]:
-    """`n` small data sets of the nine classes with labels: too few or many, repeated, unparsed, constant, coin, good."""
+    """`n` small data sets of the nine classes with labels: too few or many, repeated, unparsed, constant, coin."""
     rng = np.random.default_rng([seed, 43])
     cases = []
     for _ in range(n):
