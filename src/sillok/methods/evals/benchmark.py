@@ -39,6 +39,7 @@ Mode = Literal["published", "strict"]
 BENCHMARKS: dict[str, str] = {
     "l_citeeval": "sillok.methods.evals.lciteeval.LCiteEval",
     "prmbench": "sillok.methods.evals.prmbench.PRMBench",
+    "visonlyqa": "sillok.methods.evals.visonlyqa.VisOnlyQA",
     "video_auto_arena": "sillok.methods.evals.video_arena.VideoAutoArena",
 }
 
