@@ -146,3 +146,17 @@ def _(paired: Paired) -> Truth:
         & paired.mean("error").at_most(3)
         & paired.every("models are ranked by their planted accuracy", lambda i: rank[i] >= 0.999)
     )
+
+
+@scoring.pictured(
+    "figures", "Generated figures of the seven tasks, in the plain style above and the other one below."
+)
+def _() -> NDArray[np.uint8]:
+    rows = [
+        [
+            np.asarray(geometry_generate(1, 2, task, style=style, pixels=160)[0]["decoded_image"])
+            for task in TASKS
+        ]
+        for style in ("plain", "other")
+    ]
+    return np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
