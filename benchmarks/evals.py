@@ -1,8 +1,7 @@
 """How long 10,000 predictions of each benchmark take to score, and the authors' scripts on the same cases.
 
 ``python benchmarks/evals.py [SLUG=CHECKOUT ...]``: with a checkout of an authors' repository their script is timed on
-generated cases beside Sillok's scorer, process start and imports left out of neither. The first is wanted under 60 s and
-1 GB.
+generated cases beside Sillok's scorer (theirs with the start of its process). The first is wanted under 60 s and 1 GB.
 """
 
 from __future__ import annotations
@@ -70,9 +69,8 @@ def main(arguments: list[str]) -> None:
         result = score()
         seconds = time.process_time() - began
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-        print(
-            f"{make.__name__:18s} {result.counts.predicted:6,d} predictions {seconds:6.2f} s CPU, {memory:.2f} GB so far"
-        )
+        said = f"{result.counts.predicted:6,d} predictions {seconds:6.2f} s CPU, {memory:.2f} GB so far"
+        print(f"{make.__name__:18s} {said}")
     for argument in arguments:
         slug, _, checkout = argument.partition("=")
         make_cases, score_case = parity._functions(slug)
@@ -84,9 +82,8 @@ def main(arguments: list[str]) -> None:
         for case in cases:
             score_case(case)
         ours = time.perf_counter() - began
-        print(
-            f"{slug:18s} 300 cases: {ours:.2f} s here, {theirs:.2f} s theirs with their imports, {theirs / ours:.1f} times"
-        )
+        ratio = f"{theirs / ours:.1f} times"
+        print(f"{slug:18s} 300 cases: {ours:.2f} s here, {theirs:.2f} s theirs with its imports, {ratio}")
 
 
 if __name__ == "__main__":
