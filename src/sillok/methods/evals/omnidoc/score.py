@@ -9,7 +9,7 @@ from typing import Any, Literal
 from .matching import Match, Method
 from .normalise import clean, latex_to_unicode, normalise_gold_table, normalise_table
 from .page import PageMatches, match_page
-from .trees import teds as tree_similarity
+from .trees import similarities
 
 FormulaScore = Callable[[str, str], float]
 Version = Literal["1.0", "1.5"]
@@ -51,7 +51,7 @@ def teds(html_a: str, html_b: str, structure_only: bool = False) -> float:
 
     Both are normalised first (:func:`normalise_table`); ``structure_only`` leaves out what is in the cells.
     """
-    return tree_similarity(normalise_table(html_a), normalise_gold_table(html_b), structure_only)
+    return similarities(normalise_table(html_a), normalise_gold_table(html_b))[structure_only]
 
 
 def _entry(match: Match) -> dict[str, Any]:
@@ -77,8 +77,7 @@ def _table(match: Match, form: str, version: str) -> dict[str, Any]:
     match.norm_gold, match.norm_predicted = gold, predicted
     shown = predicted or match.predicted
     entry = _entry(match)
-    for name, structure_only in (("teds", False), ("teds_structure", True)):
-        entry[name] = tree_similarity(shown, gold or match.gold, structure_only)
+    entry["teds"], entry["teds_structure"] = similarities(shown, gold or match.gold)
     return entry
 
 

@@ -40,16 +40,16 @@ def _cell(node: Any, tags: dict[Any, str]) -> str:
     return (node.text or "") + "".join(walk(child) for child in node)
 
 
-def _grow(tree: Tree, node: Any, tags: dict[Any, str], structure_only: bool) -> int:
+def _grow(tree: Tree, node: Any, tags: dict[Any, str]) -> int:
     """Append a node and all below it; returns the index of its leftmost leaf."""
     first = None
     if node.tag == "td":
         label = ("td", int(node.attrib.get("colspan", "1")), int(node.attrib.get("rowspan", "1")))
-        text = "" if structure_only else _cell(node, tags)
+        text = _cell(node, tags)
     else:
         label, text = (node.tag, None, None), ""
         for child in node:
-            leaf = _grow(tree, child, tags, structure_only)
+            leaf = _grow(tree, child, tags)
             first = leaf if first is None else first
     first = len(tree) if first is None else first
     tree.labels.append(label)
@@ -58,7 +58,7 @@ def _grow(tree: Tree, node: Any, tags: dict[Any, str], structure_only: bool) -> 
     return first
 
 
-def _renames(one: Tree, other: Tree) -> np.ndarray:
+def _renames(one: Tree, other: Tree, structure_only: bool) -> np.ndarray:
     """Cost of turning a node of one tree into one of the other: 1, or for cells their normalised edit distance."""
     import numpy as np
     from rapidfuzz.distance import Levenshtein
@@ -70,7 +70,7 @@ def _renames(one: Tree, other: Tree) -> np.ndarray:
     cost = (rows[:, None] != columns[None, :]).astype(float)
     mine = [i for i, text in enumerate(one.texts) if one.labels[i][0] == "td"]
     theirs = [j for j, text in enumerate(other.texts) if other.labels[j][0] == "td"]
-    if mine and theirs:
+    if mine and theirs and not structure_only:
         texts, others = [one.texts[i] for i in mine], [other.texts[j] for j in theirs]
         if any(texts) or any(others):
             edits = cdist(texts, others, scorer=Levenshtein.distance, dtype=np.int32)
@@ -83,12 +83,12 @@ def _renames(one: Tree, other: Tree) -> np.ndarray:
 class _Distance:
     """Distances between all pairs of subtrees that a larger pair asks for."""
 
-    def __init__(self, one: Tree, other: Tree) -> None:
+    def __init__(self, one: Tree, other: Tree, structure_only: bool) -> None:
         import numpy as np
 
         self.one, self.other = one, other
         self.left, self.right = np.array(one.leftmost), np.array(other.leftmost)
-        self.rename = _renames(one, other)
+        self.rename = _renames(one, other, structure_only)
         self.table = np.full((len(one), len(other)), np.nan)
         self._leaves()
         self._rows()
@@ -150,7 +150,33 @@ class _Distance:
             previous = current
         self.table[np.ix_(mine, theirs)] = result
 
-    def between(self, i: int, j: int) -> float:
+    def whole(self) -> float:
+        """The distance of the two trees.
+
+        Mostly their leaves and rows decide it. It is computed from those first, as if neither whole tree could stand
+        for a part of the other; what that might have cost is bounded by sizes, and only if the bound is lower is all of
+        it computed.
+        """
+        import numpy as np
+
+        last = len(self.one) - 1, len(self.other) - 1
+        sizes, widths = np.arange(last[0] + 1.0) - self.left + 1, np.arange(last[1] + 1.0) - self.right + 1
+        unknown = np.isnan(self.table)
+        parts = unknown.copy()
+        parts[last[0], :] = parts[:, last[1]] = False
+        if not parts.any():
+            rough = np.where(unknown, np.inf, self.table)
+            found = _forest(*last, self.left, self.right, self.rename, rough)[-1, -1]
+            rows, columns = sizes[unknown[:, last[1]]][:-1], widths[unknown[last[0]]][:-1]
+            least = min(
+                (last[0] + 1 - rows + np.abs(last[1] + 1 - rows)).min(initial=np.inf),
+                (last[1] + 1 - columns + np.abs(last[0] + 1 - columns)).min(initial=np.inf),
+            )
+            if found <= least:
+                return float(found)
+        return self._between(*last)
+
+    def _between(self, i: int, j: int) -> float:
         """Distance of the subtrees at ``i`` and ``j``, filling in what it needs."""
         import numpy as np
 
@@ -165,8 +191,11 @@ class _Distance:
         return float(self.table[i, j])
 
 
-def _fill(i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarray, table: np.ndarray) -> None:
-    """One distance of forests, a NumPy row at a time; ``table`` gets what falls off for trees on the way."""
+def _forest(i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarray, table: np.ndarray) -> np.ndarray:
+    """Distances of all forests of one subtree from those of another, a NumPy row at a time.
+
+    ``table`` holds the distances of smaller subtrees.
+    """
     import numpy as np
 
     first, start = int(left[i]), int(right[j])
@@ -176,23 +205,40 @@ def _fill(i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarra
     forest[0] = steps
     anchors = right[columns] - start  # the forest left of each node's subtree
     whole = anchors == 0
+    line = np.empty_like(steps)
     for row in range(first, i + 1):
         at = row - first + 1
-        above, known = forest[at - 1], table[row, columns]
+        above = forest[at - 1]
         dropped = above[1:] + 1
-        best = np.minimum(dropped, forest[left[row] - first][anchors] + known)
+        best = np.minimum(dropped, forest[left[row] - first][anchors] + table[row, columns])
         if left[row] == first:  # with a column whose tree is whole too, the two roots may become one another
             best = np.where(whole, np.minimum(dropped, above[:-1] + rename[row, columns]), best)
-        line = np.concatenate(([float(at)], best)) - steps
-        forest[at] = np.minimum.accumulate(line) + steps
-        if left[row] == first:
-            fresh = np.flatnonzero(whole & np.isnan(known))
-            table[row, start + fresh] = forest[at, 1 + fresh]
+        line[0], line[1:] = at, best
+        np.minimum.accumulate(line - steps, out=forest[at])
+        forest[at] += steps
+    return forest
 
 
-def tree_distance(one: Tree, other: Tree) -> float:
-    """Edit distance of two ordered trees: one for a node put in or taken out, up to one for a renamed one."""
-    return _Distance(one, other).between(len(one) - 1, len(other) - 1)
+def _fill(i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarray, table: np.ndarray) -> None:
+    """Put into ``table`` the distance of two subtrees, and what falls off for others on the way."""
+    import numpy as np
+
+    first, start = int(left[i]), int(right[j])
+    forest = _forest(i, j, left, right, rename, table)
+    rows = first + np.flatnonzero(left[first : i + 1] == first)
+    columns = start + np.flatnonzero(right[start : j + 1] == start)
+    place = np.ix_(rows, columns)
+    table[place] = np.where(np.isnan(table[place]), forest[np.ix_(rows - first + 1, columns - start + 1)], table[place])
+
+
+def tree_distance(one: Tree, other: Tree, structure_only: bool = False) -> float:
+    """Edit distance of two ordered trees: one for a node put in or taken out, up to one for a renamed one.
+
+    ``structure_only`` leaves out what is in the cells.
+    """
+    if one.labels == other.labels and one.leftmost == other.leftmost and (structure_only or one.texts == other.texts):
+        return 0.0
+    return _Distance(one, other, structure_only).whole()
 
 
 def _root(table: str) -> Any:
@@ -203,28 +249,24 @@ def _root(table: str) -> Any:
     return found[0] if found else None
 
 
-def table_similarity(predicted: str, gold: str, structure_only: bool = False) -> float:
-    """TEDS of two tables in the form that :func:`normalise_table` gives; 0 where either is none.
+def similarities(predicted: str, gold: str) -> tuple[float, float]:
+    """TEDS and structure-only TEDS of two tables in the form that :func:`normalise_table` gives.
 
-    1 minus the distance of the trees over the number of nodes of the larger, without its root. Raises what the
-    parser raises for a table that cannot be read; :func:`teds` makes 0 of that.
+    1 minus the distance of the trees over the number of nodes of the larger, without its root; 0 where either is no
+    table, or cannot be read (a span that is no number, say), as published.
     """
-    if not predicted or not gold:
-        return 0.0
-    roots = _root(predicted), _root(gold)
-    if roots[0] is None or roots[1] is None:
-        return 0.0
-    nodes = max(len(root.xpath(".//*")) for root in roots)
-    tags: dict[Any, str] = {}
-    trees = [Tree(), Tree()]
-    for tree, root in zip(trees, roots, strict=True):
-        _grow(tree, root, tags, structure_only)
-    return 1.0 - tree_distance(trees[0], trees[1]) / nodes
-
-
-def teds(predicted: str, gold: str, structure_only: bool = False) -> float:
-    """TEDS of two normalised tables, 0 for one that cannot be read (a span that is no number, say)."""
     try:
-        return table_similarity(predicted, gold, structure_only)
+        if not predicted or not gold:
+            return 0.0, 0.0
+        roots = _root(predicted), _root(gold)
+        if roots[0] is None or roots[1] is None:
+            return 0.0, 0.0
+        nodes = max(len(root.xpath(".//*")) for root in roots)
+        tags: dict[Any, str] = {}
+        trees = [Tree(), Tree()]
+        for tree, root in zip(trees, roots, strict=True):
+            _grow(tree, root, tags)
+        whole, structure = tree_distance(*trees), tree_distance(*trees, structure_only=True)
+        return 1.0 - whole / nodes, 1.0 - structure / nodes
     except Exception:  # as published: any failure of parser or scorer counts 0
-        return 0.0
+        return 0.0, 0.0
