@@ -1,0 +1,1 @@
+"""Trials of benchmarks: do they do what their papers say?"""
