@@ -37,6 +37,7 @@ Mode = Literal["published", "strict"]
 
 #: Benchmarks by the name of their task, each found at its dotted name.
 BENCHMARKS: dict[str, str] = {
+    "omnidocbench": "sillok.methods.evals.omnidoc.OmniDocBench",
     "video_auto_arena": "sillok.methods.evals.video_arena.VideoAutoArena",
 }
 

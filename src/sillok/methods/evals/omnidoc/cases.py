@@ -230,6 +230,7 @@ CHANGES: dict[str, Callable[[Random, list[str]], list[str]]] = {
     "soup": _soup,
     "blank": lambda rng, blocks: [rng.choice(("", " ", "\n\n \n", "***", "$$", "\u200b"))],
     "image": lambda rng, blocks: ["![a picture](x.png)" + block for block in blocks],
+    "many": lambda rng, blocks: [block for _ in range(rng.randrange(3, 12)) for block in _shuffled(rng, blocks)][:150],
     "upper": lambda rng, blocks: [block.upper() for block in blocks],
 }
 

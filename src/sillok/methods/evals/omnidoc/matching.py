@@ -143,6 +143,10 @@ def _quick(gold: list[Line], predicted: list[Line], version: str, strict: bool) 
     pairs = quick_pairs([gold[i].norm for i in kept], [predicted[j].norm for j in rest])
     matches = []
     for gold_at, predicted_at in pairs:
+        if strict and not gold_at:  # an inline formula stands in its paragraph already
+            predicted_at = [j for j in predicted_at if predicted[rest[j]].item_category != "equation_inline"]
+        if not gold_at and not predicted_at:
+            continue
         match = _match_of(gold, predicted, [kept[i] for i in gold_at], [rest[j] for j in predicted_at], stack=True)
         if match.gold_index or match.predicted_category != "equation_inline":
             matches.append(match)

@@ -14,6 +14,7 @@ from .trees import similarities
 FormulaScore = Callable[[str, str], float]
 Version = Literal["1.0", "1.5"]
 PARTS = ("text", "formula", "table", "order")
+FIGURES = (*(f"{part}_edit" for part in PARTS), "teds", "teds_structure", "cdm")
 SILENT_FORMULA = ("equation_inline", "equation_isolated", "")
 
 
@@ -134,17 +135,6 @@ def page_values(graded: Mapping[str, Any]) -> dict[str, float | None]:
     return values
 
 
-def page_labels(page: Mapping[str, Any]) -> list[str]:
-    """A page's attributes as the benchmark labels them: "language: english", or a special issue's bare name."""
-    labels: list[str] = []
-    for name, value in page["page_info"].get("page_attribute", {}).items():
-        if isinstance(value, list):
-            labels += [str(issue) for issue in value if "table" not in issue]
-        else:
-            labels.append(f"{name}: {value}")
-    return labels
-
-
 def settle(graded: Sequence[Mapping[str, Any]], version: Version, strict: bool) -> list[dict[str, Any]]:
     """Pages' entries with what depends on the whole data set decided.
 
@@ -187,7 +177,7 @@ def by_block_attribute(settled: Sequence[Mapping[str, Any]]) -> dict[str, dict[s
 
 
 def overall(figures: Mapping[str, float | None], version: Version) -> float | None:
-    """The board's figure: in 1.0 the mean of four edit distances, in 1.5 the mean of text, TEDS and CDM times 100.
+    """The board's figure: in 1.0 the mean of four edit distances, in 1.5 that of text, TEDS and CDM, of 100.
 
     None where one of them is missing. In 1.5 each is rounded to three decimals first, as the authors' table does.
     """
@@ -198,13 +188,18 @@ def overall(figures: Mapping[str, float | None], version: Version) -> float | No
         return None
     if version == "1.0":
         return sum(known) / 4
-    return ((1 - round(known[0], 3)) * 100 + round(known[1] * 100, 3) + round(known[2] * 100, 3)) / 3
+    return ((1 - round(known[0], 3)) * 100 + round(known[1], 3) + round(known[2], 3)) / 3
 
 
 def figures_of(settled: Sequence[Mapping[str, Any]], version: Version) -> dict[str, float | None]:
-    """Means over pages, each over the pages that have the part; and the board's figure."""
+    """The board's figure and its parts, each a mean over the pages that have it.
+
+    ``*_edit`` are edit distances from 0 to 1, ``teds``, ``teds_structure`` and ``cdm`` similarities of 100.
+    """
     pages = [page_values(entry) for entry in settled]
-    names = (*(f"{part}_edit" for part in PARTS), "teds", "teds_structure", "cdm")
-    figures = {name: _mean([value for page in pages if (value := page[name]) is not None]) for name in names}
+    figures: dict[str, float | None] = {"overall": None}
+    for name in FIGURES:
+        mean = _mean([value for page in pages if (value := page[name]) is not None])
+        figures[name] = mean if mean is None or name.endswith("_edit") else 100 * mean
     figures["overall"] = overall(figures, version)
     return figures
