@@ -11,7 +11,7 @@ import sys
 import pandas as pd
 
 sys.path.insert(0, f"{sys.argv[1]}/src")
-import get_score  # noqa: E402  (the authors' module, found in their checkout)
+import get_score
 
 
 def reindexed(frame: pd.DataFrame, *args: object, **kwargs: object) -> pd.DataFrame:
@@ -29,7 +29,9 @@ for case in json.load(sys.stdin):
     with contextlib.redirect_stdout(io.StringIO()):
         results = [get_score.get_result(record) for record in case]
         for index, result in enumerate(results):
-            found[f"winner/{index}"] = {"model_a": "A", "model_b": "B", "tie": "tie"}[result["win"]] if result else None
+            found[f"winner/{index}"] = (
+                {"model_a": "A", "model_b": "B", "tie": "tie"}[result["win"]] if result else None
+            )
         battles = pd.DataFrame([result for result in results if result])
         try:
             rates = get_score.compute_pairwise_win_fraction(battles).mean(axis=1)

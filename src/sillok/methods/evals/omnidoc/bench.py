@@ -9,9 +9,20 @@ from ..benchmark import Benchmark, Item, Mode, Record, Result
 from ..predictions import Missing, Prediction, Predictions
 from .matching import METHODS, Method
 from .page import check_page, page_key, page_labels, page_name
-from .score import FIGURES, FormulaScore, Version, by_block_attribute, figures_of, grade_page, page_values, settle
+from .score import (
+    FIGURES,
+    FormulaScore,
+    Version,
+    by_block_attribute,
+    figures_of,
+    grade_page,
+    page_values,
+    settle,
+)
 
 LANGUAGES = {"en": "language: english", "zh": "language: simplified_chinese"}
+LONGEST = 200_000  # characters of a prediction that are read; the longest page of the demo has 25 thousand
+CUT = f"longer than {LONGEST:,} characters and cut there"
 NO_CDM = "formulas were not rendered: CDM needs LaTeX, and the board's figure needs CDM"
 
 
@@ -36,7 +47,8 @@ class OmniDocBench(Benchmark):
     empty go to its neighbours; places of paragraphs drift from those of formulas; predicted text without a partner
     costs nothing (1.5), nor do tables on a page without tables; a dropped paragraph counts double on a page without
     spare text (1.0); a formula taken for text is lost where no page has text (1.5); of two table formats only the more
-    frequent counts (1.0); the middle one of three parts of a paragraph is put in twice.
+    frequent counts (1.0); the middle one of three parts of a paragraph is put in twice; gold formulas keep their "$$",
+    so that even gold as prediction is not equal to gold (1.0).
 
     Raises:
         ValueError: an unknown version or way of matching.
@@ -47,7 +59,10 @@ class OmniDocBench(Benchmark):
     published_missing: Literal["skip"] = "skip"
 
     def __init__(
-        self, version: str | None = None, match: str = "quick_match", formula_score: FormulaScore | None = None
+        self,
+        version: str | None = None,
+        match: str = "quick_match",
+        formula_score: FormulaScore | None = None,
     ) -> None:
         super().__init__(version, match=match)
         if match not in METHODS:
@@ -60,7 +75,7 @@ class OmniDocBench(Benchmark):
     def grade(self, record: Record, prediction: Prediction, mode: Mode) -> Item:
         graded = grade_page(
             record,
-            prediction.text,
+            prediction.text[:LONGEST],
             method=self.match,
             version=cast(Version, self.version),
             strict=mode == "strict",
@@ -68,9 +83,9 @@ class OmniDocBench(Benchmark):
         )
         edit = page_values(graded)["text_edit"]
         answer = prediction.text[:200] if prediction.text.strip() else None
-        return Item(
-            self.identify(record), {"page": 0.0 if edit is None else edit, **graded}, tuple(page_labels(record)), answer
-        )
+        values = {"page": 0.0 if edit is None else edit, **graded}
+        notes = (CUT,) if len(prediction.text) > LONGEST else ()
+        return Item(self.identify(record), values, tuple(page_labels(record)), answer, notes)
 
     def total(self, items: Sequence[Item], mode: Mode) -> dict[str, float | None]:
         version = cast(Version, self.version)
@@ -88,7 +103,8 @@ class OmniDocBench(Benchmark):
         pages = settle([item.values for item in items], version, mode == "strict")
         labels = sorted({label for item in items for label in item.groups})
         chosen = {
-            label: [page for page, item in zip(pages, items, strict=True) if label in item.groups] for label in labels
+            label: [page for page, item in zip(pages, items, strict=True) if label in item.groups]
+            for label in labels
         }
         return {
             "page": {label: figures_of(part, version) for label, part in chosen.items()},
@@ -96,13 +112,21 @@ class OmniDocBench(Benchmark):
         }
 
     def blind_spots(self, items: Sequence[Item]) -> list[str]:
-        why = [] if self.match == "quick_match" else [f"blocks were matched by {self.match}, on the board by quick_match"]
+        why = (
+            []
+            if self.match == "quick_match"
+            else [f"blocks were matched by {self.match}, on the board by quick_match"]
+        )
+        if cut := sum(CUT in item.notes for item in items):
+            why.append(f"{cut} predictions are {CUT}")
         formulas = [entry for item in items for entry in item.values["formula"]]
         if self.version == "1.5" and any("cdm" not in entry for entry in formulas):
             why.append(NO_CDM)
         tables = [item.values["table_format"] for item in items if item.values["table"]]
         if self.version == "1.0" and tables.count("latex") > tables.count("html"):
-            why.append("tables are in LaTeX, which the published score converts by LaTeXML and this one cannot read")
+            why.append(
+                "tables are in LaTeX, which the published score converts by LaTeXML and this one cannot read"
+            )
         return why
 
     def score(
@@ -169,7 +193,9 @@ def omnidoc_score(
         found["overall_formula_edit"] = _by_edit(result.figures)
     found["pages"] = {
         item.id: {name: value for name, value in page_values(page).items() if name in FIGURES}
-        for item, page in zip(result.items, settle([x.values for x in result.items], version, mode == "strict"), strict=True)
+        for item, page in zip(
+            result.items, settle([x.values for x in result.items], version, mode == "strict"), strict=True
+        )
     }
     found["by_attribute"] = bench.by_attribute(result.items, mode)
     found["counts"] = vars(result.counts).copy()

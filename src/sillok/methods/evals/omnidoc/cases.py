@@ -12,11 +12,69 @@ from typing import Any
 
 SYLLABLES = ("ka", "tor", "mi", "ren", "sol", "va", "pli", "den", "os", "qua", "th", "ing", "er", "al", "ex")
 HANZI = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
-SYMBOLS = ("\\alpha", "\\beta", "x_{i}", "y^{2}", "\\frac{a}{b}", "\\sqrt{n}", "\\sum_{k=1}^{n} k", "\\mathbf{W}")
-SYMBOLS = (*SYMBOLS, "e^{-x}", "\\left( a+b \\right)", "\\text{if } x", "\\hat{y}", "10\\%", "\\partial t", "12")
-BROKEN = ("$", "$$", "\\[", "\\]", "\\(", "\\)", "<table>", "</table>", "<td>", "|", "||", "```", "\\begin{tabular}")
-BROKEN = (*BROKEN, "\\end{tabular}", "\\begin{table}", "\\end{table}", "\n\n", "![", "](", ")", "\\title{", "}", "{")
-BROKEN = (*BROKEN, "<thead>", "</tr>", "&amp;", "&", "<html>", "____", "\\text{", "\\section{", "#", "\t", "\u3000", "\r")
+SYMBOLS = (
+    "\\alpha",
+    "\\beta",
+    "x_{i}",
+    "y^{2}",
+    "\\frac{a}{b}",
+    "\\sqrt{n}",
+    "\\sum_{k=1}^{n} k",
+    "\\mathbf{W}",
+)
+SYMBOLS = (
+    *SYMBOLS,
+    "e^{-x}",
+    "\\left( a+b \\right)",
+    "\\text{if } x",
+    "\\hat{y}",
+    "10\\%",
+    "\\partial t",
+    "12",
+)
+BROKEN = (
+    "$",
+    "$$",
+    "\\[",
+    "\\]",
+    "\\(",
+    "\\)",
+    "<table>",
+    "</table>",
+    "<td>",
+    "|",
+    "||",
+    "```",
+    "\\begin{tabular}",
+)
+BROKEN = (
+    *BROKEN,
+    "\\end{tabular}",
+    "\\begin{table}",
+    "\\end{table}",
+    "\n\n",
+    "![",
+    "](",
+    ")",
+    "\\title{",
+    "}",
+    "{",
+)
+BROKEN = (
+    *BROKEN,
+    "<thead>",
+    "</tr>",
+    "&amp;",
+    "&",
+    "<html>",
+    "____",
+    "\\text{",
+    "\\section{",
+    "#",
+    "\t",
+    "\u3000",
+    "\r",
+)
 
 
 def _word(rng: Random) -> str:
@@ -78,10 +136,18 @@ def _displayed(rng: Random) -> str:
 
 def _block(rng: Random, identifier: int, category: str) -> dict[str, Any]:
     block: dict[str, Any] = {"category_type": category, "anno_id": identifier, "ignore": False}
-    block["poly"] = [100, 100 * identifier, 900, 100 * identifier] + [900, 100 * identifier + 80, 100, 100 * identifier + 80]
+    block["poly"] = [100, 100 * identifier, 900, 100 * identifier] + [
+        900,
+        100 * identifier + 80,
+        100,
+        100 * identifier + 80,
+    ]
     if category == "table":
         block["html"], block["latex"] = _table(rng), _latex_table(rng)
-        block["attribute"] = {"line": rng.choice(("full_line", "less_line")), "with_span": bool(rng.randrange(2))}
+        block["attribute"] = {
+            "line": rng.choice(("full_line", "less_line")),
+            "with_span": bool(rng.randrange(2)),
+        }
     elif category == "equation_isolated":
         block["latex"], block["attribute"] = _displayed(rng), {"formula_type": "print"}
     else:
@@ -109,7 +175,9 @@ def made_page(rng: Random, name: str) -> dict[str, Any]:
     if len(text) > 2 and rng.randrange(4) == 0:
         at = rng.randrange(len(text) - 2)
         ends = [(text[at], text[at + 1])] + ([(text[at + 1], text[at + 2])] if rng.randrange(3) == 0 else [])
-        relations = [{"source_anno_id": a, "target_anno_id": b, "relation_type": "truncated"} for a, b in ends]
+        relations = [
+            {"source_anno_id": a, "target_anno_id": b, "relation_type": "truncated"} for a, b in ends
+        ]
     if len(blocks) > 1 and rng.randrange(5) == 0:
         relations.append({"source_anno_id": 0, "target_anno_id": 1, "relation_type": "parent_son"})
     attribute = {
@@ -118,7 +186,13 @@ def made_page(rng: Random, name: str) -> dict[str, Any]:
         "layout": rng.choice(("single_column", "double_column", "other_layout")),
         "special_issue": rng.choice(([], ["watermark"], ["fuzzy_scan", "table_full_line"])),
     }
-    info = {"page_no": 0, "height": 2000, "width": 1000, "image_path": f"{name}.jpg", "page_attribute": attribute}
+    info = {
+        "page_no": 0,
+        "height": 2000,
+        "width": 1000,
+        "image_path": f"{name}.jpg",
+        "page_attribute": attribute,
+    }
     return {"layout_dets": blocks, "extra": {"relation": relations}, "page_info": info}
 
 
@@ -166,9 +240,9 @@ def _reformed(rng: Random, block: str) -> str:
     if not block.startswith("$$"):
         return block
     inside = block.strip("$").strip()
-    return rng.choice(("\\[{}\\]", "${}$", "\\({}\\)", "$$ {}", "{}", "```latex\n{}\n```", "\\[\n{}\n\\]\n", "$$$$ {}")).format(
-        inside
-    )
+    return rng.choice(
+        ("\\[{}\\]", "${}$", "\\({}\\)", "$$ {}", "{}", "```latex\n{}\n```", "\\[\n{}\n\\]\n", "$$$$ {}")
+    ).format(inside)
 
 
 def _fuse(rng: Random, blocks: list[str]) -> list[str]:
@@ -230,7 +304,9 @@ CHANGES: dict[str, Callable[[Random, list[str]], list[str]]] = {
     "soup": _soup,
     "blank": lambda rng, blocks: [rng.choice(("", " ", "\n\n \n", "***", "$$", "\u200b"))],
     "image": lambda rng, blocks: ["![a picture](x.png)" + block for block in blocks],
-    "many": lambda rng, blocks: [block for _ in range(rng.randrange(3, 12)) for block in _shuffled(rng, blocks)][:150],
+    "many": lambda rng, blocks: [
+        block for _ in range(rng.randrange(3, 12)) for block in _shuffled(rng, blocks)
+    ][:150],
     "upper": lambda rng, blocks: [block.upper() for block in blocks],
 }
 

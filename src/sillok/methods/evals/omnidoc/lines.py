@@ -68,7 +68,8 @@ def single_formulas(gold: Sequence[Gold]) -> list[Gold]:
             continue
         order = float(item.order or 0)
         out += [
-            replace(item, content=f"\\[{row}\\]", order=round(order + i / 10, 1)) for i, row in enumerate(rows[0], 1)
+            replace(item, content=f"\\[{row}\\]", order=round(order + i / 10, 1))
+            for i, row in enumerate(rows[0], 1)
         ]
     return out
 
@@ -109,7 +110,10 @@ def gold_lines(gold: Sequence[Gold], kind: str, version: str, strict: bool) -> l
     As published, a line after one that was left out has the order and attributes of an earlier block; not so if
     ``strict``.
     """
-    written = [(item, *_gold_norm(item, kind, version)) for item in gold]
+    rules = (
+        "1.5" if strict else version
+    )  # in 1.0 gold formulas keep their delimiters, which predicted ones lose
+    written = [(item, *_gold_norm(item, kind, rules)) for item in gold]
     kept = [(item, raw, norm) for item, raw, norm in written if raw and norm]
     owners = [item for item, _, _ in kept] if strict else list(gold)
     return [
@@ -125,7 +129,7 @@ def predicted_lines(blocks: Sequence[Block], kind: str, version: str, strict: bo
         if kind in ("html_table", "latex_table"):
             norm = block.content
         elif kind == "formula" or (kind == "mixed" and block.kind == "formula"):
-            norm = normalise_formula(block.content, version)
+            norm = normalise_formula(block.content, "1.5" if strict else version)
         else:
             norm = normalise_text(block.content)
         if block.content and norm:

@@ -128,10 +128,14 @@ def _row_html(row: str) -> str:
     lines = [line.strip() for line in row.strip().split("\n")]
     head = "".join(f"      <th>{cell.strip()}</th>\n" for cell in lines[0].split("|")[1:-1])
     body = "".join(
-        "    <tr>\n" + "".join(f"      <td>{cell.strip()}</td>\n" for cell in line.split("|")[1:-1]) + "    </tr>\n"
+        "    <tr>\n"
+        + "".join(f"      <td>{cell.strip()}</td>\n" for cell in line.split("|")[1:-1])
+        + "    </tr>\n"
         for line in lines[2:]
     )
-    return f"<table>\n  <thead>\n    <tr>\n{head}    </tr>\n  </thead>\n  <tbody>\n{body}  </tbody>\n</table>\n"
+    return (
+        f"<table>\n  <thead>\n    <tr>\n{head}    </tr>\n  </thead>\n  <tbody>\n{body}  </tbody>\n</table>\n"
+    )
 
 
 def _merged(tables: str) -> str:
@@ -260,4 +264,3 @@ def _closed_tables(text: str) -> list[tuple[int, int]]:
         at = end + 8
         spans.append((start, at))
     return spans
-

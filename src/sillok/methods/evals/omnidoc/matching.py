@@ -49,7 +49,9 @@ class Match:
 
 
 def _unmatched(index: int, line: Line) -> Match:
-    return Match([index], [], line.raw, "", line.norm, "", line.category, "", [line.order], None, [line.attribute])
+    return Match(
+        [index], [], line.raw, "", line.norm, "", line.category, "", [line.order], None, [line.attribute]
+    )
 
 
 def _extra(lines: Sequence[Line], chosen: Sequence[int]) -> Match:
@@ -64,9 +66,13 @@ def _stacked(lines: list[Line]) -> str:
     return "\\begin{array}{l} " + rows + " \\end{array}"
 
 
-def _paired(gold: list[Line], predicted: list[Line], gold_at: list[int], predicted_at: list[int], stack: bool) -> Match:
+def _paired(
+    gold: list[Line], predicted: list[Line], gold_at: list[int], predicted_at: list[int], stack: bool
+) -> Match:
     golds, found = [gold[i] for i in gold_at], [predicted[i] for i in predicted_at]
-    counted = [line.category for line in golds if line.category not in IGNORED] or [line.category for line in golds]
+    counted = [line.category for line in golds if line.category not in IGNORED] or [
+        line.category for line in golds
+    ]
     category = Counter(counted).most_common(1)[0][0]
     kind = found[0].item_category if found else ""
     raw_gold = "".join(line.raw for line in golds)
@@ -98,7 +104,9 @@ def _simple(gold: list[Line], predicted: list[Line], strict: bool) -> list[Match
         return [_unmatched(i, line) for i, line in enumerate(gold)]
     from scipy.optimize import linear_sum_assignment
 
-    rows, columns = linear_sum_assignment(costs([line.norm for line in gold], [line.norm for line in predicted]))
+    rows, columns = linear_sum_assignment(
+        costs([line.norm for line in gold], [line.norm for line in predicted])
+    )
     partner = {int(row): int(column) for row, column in zip(rows, columns, strict=True)}
     matches = []
     for i, line in enumerate(gold):
@@ -123,7 +131,9 @@ def _no_split(gold: list[Line], predicted: list[Line]) -> list[Match]:
     if not norm and not norm_predicted:
         return []
     raw, raw_predicted = "\n\n".join(x.raw for x in golds), "\n\n".join(x.raw for x in found)
-    return [Match([0], [0], raw, raw_predicted, norm, norm_predicted, "text_merge", "text_merge", [], None, [{}])]
+    return [
+        Match([0], [0], raw, raw_predicted, norm, norm_predicted, "text_merge", "text_merge", [], None, [{}])
+    ]
 
 
 def _quick(gold: list[Line], predicted: list[Line], version: str, strict: bool) -> list[Match]:
@@ -134,7 +144,9 @@ def _quick(gold: list[Line], predicted: list[Line], version: str, strict: bool) 
     if len(gold) == len(predicted) == 1:
         return [_paired(gold, predicted, [0], [0], stack=False)]
     if version == "1.0":
-        pairs = quick_pairs([x.norm for x in gold], [x.norm for x in predicted], by_length=True, twice=not strict)
+        pairs = quick_pairs(
+            [x.norm for x in gold], [x.norm for x in predicted], by_length=True, twice=not strict
+        )
         return [_match_of(gold, predicted, *pair, stack=False) for pair in pairs]
     kept = [i for i, line in enumerate(gold) if line.category not in IGNORED]
     others = [line.norm for line in gold if line.category in IGNORED]
@@ -147,14 +159,20 @@ def _quick(gold: list[Line], predicted: list[Line], version: str, strict: bool) 
             predicted_at = [j for j in predicted_at if predicted[rest[j]].item_category != "equation_inline"]
         if not gold_at and not predicted_at:
             continue
-        match = _match_of(gold, predicted, [kept[i] for i in gold_at], [rest[j] for j in predicted_at], stack=True)
+        match = _match_of(
+            gold, predicted, [kept[i] for i in gold_at], [rest[j] for j in predicted_at], stack=True
+        )
         if match.gold_index or match.predicted_category != "equation_inline":
             matches.append(match)
     return matches
 
 
-def _match_of(gold: list[Line], predicted: list[Line], gold_at: list[int], predicted_at: list[int], stack: bool) -> Match:
-    return _paired(gold, predicted, gold_at, predicted_at, stack) if gold_at else _extra(predicted, predicted_at)
+def _match_of(
+    gold: list[Line], predicted: list[Line], gold_at: list[int], predicted_at: list[int], stack: bool
+) -> Match:
+    return (
+        _paired(gold, predicted, gold_at, predicted_at, stack) if gold_at else _extra(predicted, predicted_at)
+    )
 
 
 def match_blocks(
@@ -187,7 +205,9 @@ def match_blocks(
     if method == "quick_match" and version == "1.5" and kind == "mixed":
         items = single_formulas(items)
         # Inline formulas come last, so that they do not stand between two parts of a paragraph.
-        blocks = single_columns(sorted(blocks, key=lambda block: (block.fine == "equation_inline", block.start)))
+        blocks = single_columns(
+            sorted(blocks, key=lambda block: (block.fine == "equation_inline", block.start))
+        )
     gold_side = gold_lines(items, kind, version, strict)
     predicted_side = predicted_lines(blocks, kind, version, strict)
     if method == "simple_match":

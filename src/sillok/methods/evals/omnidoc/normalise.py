@@ -7,7 +7,8 @@ import re
 import unicodedata
 from functools import lru_cache
 
-INLINE = re.compile(r"\$(.*?)\$|\\\((.*?)\\\)")
+from .scan import inline
+
 ESCAPED = re.compile(r"\\([\\_&%^])")
 WORDS = re.compile(r"[\w\u4e00-\u9fff]+")
 DROPPED = ("\\t", "\\n", "\t", "\n", "/t", "/n")
@@ -15,7 +16,16 @@ DROPPED = ("\\t", "\\n", "\t", "\n", "/t", "/n")
 # What is taken out of a formula, in this order: a later entry sees what the earlier ones left.
 COMMANDS_10 = (
     *(f"\\math{name}" for name in ("bf", "rm", "normal", "it", "bb", "cal", "scr", "frak", "sf", "tt")),
-    *("\\textbf", "\\text", "\\boldmath", "\\boldsymbol", "\\operatorname", "\\bm", "\\symbfit", "\\mathbfcal"),
+    *(
+        "\\textbf",
+        "\\text",
+        "\\boldmath",
+        "\\boldsymbol",
+        "\\operatorname",
+        "\\bm",
+        "\\symbfit",
+        "\\mathbfcal",
+    ),
     *("\\symbf", "\\scriptscriptstyle", "\\notag", "\\setlength", "\\coloneqq", "\\space", "\\thickspace"),
     *("\\thinspace", "\\medspace", "\\nobreakspace", "\\negmedspace", "\\quad", "\\qquad", "\\enspace"),
     *("\\substackw", " "),
@@ -31,6 +41,7 @@ TBODY = re.compile("</?tbody>")
 SPACES = re.compile(r"\s+")
 COLGROUP = re.compile("<colgroup>.*?</colgroup>")
 INNER = tuple(f"<{slash}{tag}>" for tag in ("sup", "sub", "span", "div", "p") for slash in ("", "/"))
+PLAIN_CELL = re.compile(r"<td[^>]*>([^<]*)</td>")
 PLAIN_TAG = re.compile(r'<(/?)(table|tbody|tr|td|th|thead)((?: (?:row|col)span="\d+")*| border="\d+")>')
 
 
@@ -48,8 +59,7 @@ def inline_to_unicode(text: str) -> str:
         return text
     pieces: list[str] = []
     end = 0
-    for found in INLINE.finditer(text):
-        inside = found.group(1) if found.group(1) is not None else found.group(2)
+    for start, after, inside in inline(text):
         inside = ESCAPED.sub("", inside)
         if not ("\\" in inside or "^" in inside or "_" in inside):
             continue
@@ -57,8 +67,8 @@ def inline_to_unicode(text: str) -> str:
             plain = latex_to_unicode(inside + " " if inside.endswith("\\") else inside)
         except Exception:  # as published: a formula that pylatexenc cannot read stays as it is
             continue
-        pieces += (text[end : found.start()], plain.strip())
-        end = found.end()
+        pieces += (text[end:start], plain.strip())
+        end = after
     return "".join((*pieces, text[end:]))
 
 
@@ -105,7 +115,9 @@ def _plain(table: str) -> str | None:
         text = table[end : found.start()]
         if "<" in text:
             return None
-        if text and not text.strip(" \n\t\f\r"):  # the parser makes one line end or one space of such a stretch
+        if text and not text.strip(
+            " \n\t\f\r"
+        ):  # the parser makes one line end or one space of such a stretch
             text = "\n" if "\n" in text else " "
         closing, tag, rest = found.groups()
         if closing:
@@ -136,6 +148,19 @@ def _parsed(table: str) -> str:
     for span in soup.find_all("span"):
         span.unwrap()
     return str(soup)
+
+
+def cell_texts(table: str) -> list[str]:
+    """What stands in the ``td`` cells of an HTML table that hold text alone."""
+    if _plain(table) is not None:
+        texts = [text for text in PLAIN_CELL.findall(table) if text]
+    else:
+        from bs4 import BeautifulSoup
+
+        texts = [
+            str(cell.string) for cell in BeautifulSoup(table, "html.parser").find_all("td") if cell.string
+        ]
+    return [text.replace("$\\cdot$", "").strip() for text in texts]
 
 
 def normalise_table(table: str) -> str:

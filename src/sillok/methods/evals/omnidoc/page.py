@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -11,10 +10,26 @@ from typing import Any
 from .lines import Gold
 from .markdown import Block, parse_markdown
 from .matching import IGNORED, Match, Method, match_blocks
+from .normalise import cell_texts
 
 TEXT = (
-    *("text_block", "title", "code_txt", "code_txt_caption", "reference", "equation_caption", "figure_caption"),
-    *("figure_footnote", "table_caption", "table_footnote", "code_algorithm", "code_algorithm_caption", "header"),
+    *(
+        "text_block",
+        "title",
+        "code_txt",
+        "code_txt_caption",
+        "reference",
+        "equation_caption",
+        "figure_caption",
+    ),
+    *(
+        "figure_footnote",
+        "table_caption",
+        "table_footnote",
+        "code_algorithm",
+        "code_algorithm_caption",
+        "header",
+    ),
     *("footer", "page_footnote", "page_number"),
 )
 FIELDS = ("layout_dets", "extra", "page_info")
@@ -58,9 +73,13 @@ def check_page(page: Any, at: int) -> None:
     """Raise ValueError naming what a page of the published format lacks."""
     if not isinstance(page, Mapping) or any(part not in page for part in FIELDS):
         have = sorted(page) if isinstance(page, Mapping) else type(page).__name__
-        raise ValueError(f"pages: entry {at} is no page of OmniDocBench, {', '.join(FIELDS)} are wanted, got {have}")
+        raise ValueError(
+            f"pages: entry {at} is no page of OmniDocBench, {', '.join(FIELDS)} are wanted, got {have}"
+        )
     if "image_path" not in page["page_info"]:
-        raise ValueError(f"pages: entry {at} has no page_info.image_path, so that no prediction can be found for it")
+        raise ValueError(
+            f"pages: entry {at} has no page_info.image_path, so that no prediction can be found for it"
+        )
 
 
 def _order(item: Mapping[str, Any]) -> float:
@@ -129,14 +148,12 @@ def gold_blocks(page: Mapping[str, Any], strict: bool = False) -> list[Gold]:
 
 def _cells(table: Block) -> list[Block]:
     """The cells of a predicted table that no gold table took: they are text then."""
-    from bs4 import BeautifulSoup
-
-    cells = BeautifulSoup(table.content, "html.parser").find_all("td")
-    texts = [re.sub(r"\$\\cdot\$", "", str(cell.string)).strip() for cell in cells if cell.string]
-    return [Block("text", text, table.start, table.end, table.fine) for text in texts]
+    return [Block("text", text, table.start, table.end, table.fine) for text in cell_texts(table.content)]
 
 
-def _tables(gold: list[Gold], predicted: Sequence[Block], strict: bool) -> tuple[list[Match], str, list[Block]]:
+def _tables(
+    gold: list[Gold], predicted: Sequence[Block], strict: bool
+) -> tuple[list[Match], str, list[Block]]:
     """Matches of gold tables, the format that they are read in, and the tables that are left over."""
     latex = [block for block in predicted if block.kind == "latex_table"]
     html = [block for block in predicted if block.kind == "html_table"]

@@ -21,7 +21,11 @@ def parity_cases(seed: int, n: int) -> list[dict[str, Any]]:
     cases: list[dict[str, Any]] = []
     for part in count():
         for case in made_cases(n, seed + 1000 * part):
-            text = [item for item in gold_blocks(case["page"]) if item.category not in ("table", "equation_isolated")]
+            text = [
+                item
+                for item in gold_blocks(case["page"])
+                if item.category not in ("table", "equation_isolated")
+            ]
             if text and not gold_lines(text, "text", "1.0", strict=False):
                 continue
             cases.append({**case, "match": ways[len(cases) % 4]})

@@ -69,24 +69,26 @@ class _Merger:
 
     def __init__(self, gold: str, predicted: Sequence[str], barrier: set[int]) -> None:
         self.gold, self.predicted, self.barrier = gold, predicted, barrier
-        self.near: dict[int, bool] = {}
-        self.close: dict[int, bool] = {}
+        self.near: dict[str, bool] = {}
+        self.close: dict[str, bool] = {}
+
+    def _holds(self, index: int, limit: int) -> bool:
+        line = self.predicted[index]
+        return 0 < len(line) <= len(self.gold) and contains(self.gold, line, limit)
 
     def _part(self, index: int) -> bool:
-        """Whether a line that is already joined is within 0.6 of some stretch of the gold line."""
-        if index not in self.near:
-            line = self.predicted[index]
-            fits = 0 < len(line) <= len(self.gold)
-            self.near[index] = fits and contains(self.gold, line, _up_to(len(line), PART))
-        return self.near[index]
+        """Whether the line that others are joined to is within 0.6 of some stretch of the gold line."""
+        line = self.predicted[index]
+        if line not in self.near:
+            self.near[line] = self._holds(index, _up_to(len(line), PART)) if line else False
+        return self.near[line]
 
     def _joins(self, index: int) -> bool:
         """The same with less than 0.6, which is asked of the line that comes next."""
-        if index not in self.close:
-            line = self.predicted[index]
-            fits = 0 < len(line) <= len(self.gold)
-            self.close[index] = fits and contains(self.gold, line, _within(len(line), PART))
-        return self.close[index]
+        line = self.predicted[index]
+        if line not in self.close:
+            self.close[line] = self._holds(index, _within(len(line), PART)) if line else False
+        return self.close[line]
 
     def run(self, first: int) -> int:
         """How many lines from ``first`` on are one. The first join is known to lessen the distance."""
@@ -98,9 +100,8 @@ class _Merger:
             longer = joined + " " + self.predicted[first + length]
             before = Levenshtein.distance(gold, joined) / max(len(gold), len(joined))
             after = Levenshtein.distance(gold, longer) / max(len(gold), len(longer))
-            if after > before or not all(self._part(i) for i in range(first, first + length)):
-                break
-            if not self._joins(first + length):
+            # A line that joins is a part too, so that only the first one needs to be asked.
+            if after > before or (length == 1 and not self._part(first)) or not self._joins(first + length):
                 break
             length += 1
             joined = longer
@@ -126,17 +127,15 @@ def _runs(gold: Sequence[str], predicted: Sequence[str], cost: np.ndarray) -> li
     best: list[tuple[list[int], float]] = []
     for row, i in enumerate(free_gold):
         merger = _Merger(gold[i], predicted, barrier)
-        nearer = {j for at, j in enumerate(starts) if joined[row, at] <= cost[i, j]}
-        lengths = [merger.run(j) if j in nearer else 1 for j in free]
-        merged = [j for j, length in zip(free, lengths, strict=True) if length > 1]
-        found = {j: float(cost[i, j]) for j in free}
-        if merged:
-            spans = [" ".join(predicted[j : j + lengths[free.index(j)]]) for j in merged]
-            found.update(zip(merged, (float(x) for x in costs([gold[i]], spans)[0]), strict=True))
-        values = [found[j] for j in free]
-        least = min(values)
-        chosen = values.index(least)
-        best.append((list(range(free[chosen], free[chosen] + lengths[chosen])), least))
+        nearer = np.flatnonzero(joined[row] <= cost[i, starts]) if starts else ()
+        lengths = {j: length for j in (starts[at] for at in nearer) if (length := merger.run(j)) > 1}
+        values = cost[i, free]
+        if lengths:
+            merged = [" ".join(predicted[j : j + length]) for j, length in lengths.items()]
+            values[np.searchsorted(free, list(lengths))] = costs([gold[i]], merged)[0]
+        chosen = int(values.argmin())
+        first = free[chosen]
+        best.append((list(range(first, first + lengths.get(first, 1))), float(values[chosen])))
     return best
 
 
@@ -180,7 +179,9 @@ def _least(group: list[tuple[list[int], float]]) -> list[list[int]]:
     return [run[0] for run in paths[means.index(min(means))]]
 
 
-def _merged(gold: Sequence[str], predicted: Sequence[str], cost: np.ndarray) -> tuple[np.ndarray, list[list[int]]]:
+def _merged(
+    gold: Sequence[str], predicted: Sequence[str], cost: np.ndarray
+) -> tuple[np.ndarray, list[list[int]]]:
     """Distances to predicted lines after merging, and which lines each column stands for."""
     chosen = list(_settled(runs)) if (runs := _runs(gold, predicted, cost)) else []
     columns: list[list[int]] = [[j] for j in range(len(predicted))]
@@ -203,7 +204,9 @@ def _inside(left: Sequence[int], gold: Sequence[str], predicted: Sequence[str]) 
     return found
 
 
-def quick_pairs(gold: Sequence[str], predicted: Sequence[str], by_length: bool = False, twice: bool = False) -> list[Pair]:
+def quick_pairs(
+    gold: Sequence[str], predicted: Sequence[str], by_length: bool = False, twice: bool = False
+) -> list[Pair]:
     """Gold and predicted indices that belong together, by normalised lines.
 
     Every gold line is in one pair at least. ``by_length`` pairs the remainder by edits instead of their share, and

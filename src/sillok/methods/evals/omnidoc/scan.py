@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 
 DELIMITERS = (("$$", "$$"), ("\\[", "\\]"), ("$", "$"), ("\\(", "\\)"))
+INLINE_OPENING = re.compile(r"\$|\\\(")
 OPENING = re.compile(r"\$\$|\\\[|\$|\\\(")
 
 TABULAR = ("\\begin{tabular}", "\\end{tabular}", 14, 16)
@@ -37,6 +38,26 @@ def formulas(text: str) -> Iterator[tuple[int, int]]:
             break
         else:
             at = start + 1
+
+
+def inline(text: str) -> Iterator[tuple[int, int, str]]:
+    """Spans of ``$..$`` and ``\\(..\\)`` that end on their line, with what is between."""
+    unclosed = {"$": -1, "\\)": -1}  # up to where there is no such closer
+    at = 0
+    while found := INLINE_OPENING.search(text, at):
+        start, after = found.span()
+        closer = "$" if after - start == 1 else "\\)"
+        at = after
+        if start < unclosed[closer]:
+            continue
+        line_end = text.find("\n", after)
+        line_end = len(text) if line_end < 0 else line_end
+        end = text.find(closer, after, line_end)
+        if end < 0:
+            unclosed[closer] = line_end
+            continue
+        at = end + len(closer)
+        yield start, at, text[after:end]
 
 
 def without_images(text: str) -> str:
@@ -121,7 +142,9 @@ def nested(text: str, kind: tuple[str, str, int, int]) -> list[tuple[int, int]]:
             while j < len(closes) and closes[j] < at:
                 j += 1
             if j == len(closes):
-                stack += opens[i : i + 1]  # what is left can only open: the first of it is where to begin anew
+                stack += opens[
+                    i : i + 1
+                ]  # what is left can only open: the first of it is where to begin anew
                 break
             if i < len(opens) and opens[i] < closes[j]:
                 stack.append(opens[i])

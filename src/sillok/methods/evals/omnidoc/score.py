@@ -98,7 +98,9 @@ def grade_page(
     return grade_matches(match_page(page, prediction, method, version, strict), version, formula_score)
 
 
-def grade_matches(matches: PageMatches, version: Version, formula_score: FormulaScore | None = None) -> dict[str, Any]:
+def grade_matches(
+    matches: PageMatches, version: Version, formula_score: FormulaScore | None = None
+) -> dict[str, Any]:
     """The entries of a page whose blocks are matched."""
     order = reading_order(matches.text) if matches.text else (0, 0)
     out: dict[str, Any] = {
@@ -143,7 +145,10 @@ def settle(graded: Sequence[Mapping[str, Any]], version: Version, strict: bool) 
     """
     settled = [dict(entry) for entry in graded]
     if version == "1.0":
-        count = {form: sum(len(x["table"]) for x in settled if x["table_format"] == form) for form in ("html", "latex")}
+        count = {
+            form: sum(len(x["table"]) for x in settled if x["table_format"] == form)
+            for form in ("html", "latex")
+        }
         chosen = "latex" if count["latex"] > count["html"] else "html"
         for entry in settled:
             if entry["table_format"] != chosen and not strict:
@@ -156,11 +161,15 @@ def settle(graded: Sequence[Mapping[str, Any]], version: Version, strict: bool) 
 
 def by_block_attribute(settled: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
     """Means over blocks of every annotated attribute, by part: edit distance, for tables TEDS too."""
-    found: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
+    found: dict[str, dict[str, dict[str, list[float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(list))
+    )
     for graded in settled:
         for part in ("text", "formula", "table"):
             for entry in graded[part]:
-                labels = {f"{name}: {value}" for block in entry["attributes"] for name, value in block.items()}
+                labels = {
+                    f"{name}: {value}" for block in entry["attributes"] for name, value in block.items()
+                }
                 for label in labels:
                     if entry["length"]:
                         found[part][label]["edit"].append(entry["edits"] / entry["length"])

@@ -18,10 +18,10 @@ from .page import check_page, page_key, page_name
 
 DATA = "OmniDocBench.json"
 PROMPT = (
-    "Write down everything on this page as Markdown, in the order in which it is read. Headings and paragraphs as text, "
-    "one empty line between two; tables as HTML (<table>, rowspan and colspan where cells are joined); formulas that "
-    "stand on their own as LaTeX between $$ and $$, those within a line between $ and $. Leave out pictures. Reply with "
-    "the page's content and nothing else."
+    "Write down everything on this page as Markdown, in the order in which it is read. Headings and paragraphs as "
+    "text, one empty line between two; tables as HTML (<table>, rowspan and colspan where cells are joined); formulas "
+    "that stand on their own as LaTeX between $$ and $$, those within a line between $ and $. Leave out pictures. "
+    "Reply with the page's content and nothing else."
 )
 
 
@@ -57,7 +57,9 @@ def load_pages(source: str | Path) -> tuple[list[dict[str, Any]], Path]:
 
 def _downloaded(repository: str) -> Path:
     if repository.count("/") != 1 or repository.startswith((".", "/")):
-        raise ValueError(f"source: {repository!r} is neither a folder, nor a file, nor a data set's id on the Hub")
+        raise ValueError(
+            f"source: {repository!r} is neither a folder, nor a file, nor a data set's id on the Hub"
+        )
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
@@ -65,7 +67,9 @@ def _downloaded(repository: str) -> Path:
     try:
         folder = snapshot_download(repository, repo_type="dataset", allow_patterns=[DATA, "images/*"])
     except Exception as error:  # whatever kept the Hub from answering is one line
-        raise ValueError(f"source: {repository} could not be downloaded ({type(error).__name__}: {error})") from None
+        raise ValueError(
+            f"source: {repository} could not be downloaded ({type(error).__name__}: {error})"
+        ) from None
     return Path(folder)
 
 

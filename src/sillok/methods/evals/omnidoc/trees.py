@@ -191,7 +191,9 @@ class _Distance:
         return float(self.table[i, j])
 
 
-def _forest(i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarray, table: np.ndarray) -> np.ndarray:
+def _forest(
+    i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarray, table: np.ndarray
+) -> np.ndarray:
     """Distances of all forests of one subtree from those of another, a NumPy row at a time.
 
     ``table`` holds the distances of smaller subtrees.
@@ -228,7 +230,9 @@ def _fill(i: int, j: int, left: np.ndarray, right: np.ndarray, rename: np.ndarra
     rows = first + np.flatnonzero(left[first : i + 1] == first)
     columns = start + np.flatnonzero(right[start : j + 1] == start)
     place = np.ix_(rows, columns)
-    table[place] = np.where(np.isnan(table[place]), forest[np.ix_(rows - first + 1, columns - start + 1)], table[place])
+    table[place] = np.where(
+        np.isnan(table[place]), forest[np.ix_(rows - first + 1, columns - start + 1)], table[place]
+    )
 
 
 def tree_distance(one: Tree, other: Tree, structure_only: bool = False) -> float:
@@ -236,7 +240,11 @@ def tree_distance(one: Tree, other: Tree, structure_only: bool = False) -> float
 
     ``structure_only`` leaves out what is in the cells.
     """
-    if one.labels == other.labels and one.leftmost == other.leftmost and (structure_only or one.texts == other.texts):
+    if (
+        one.labels == other.labels
+        and one.leftmost == other.leftmost
+        and (structure_only or one.texts == other.texts)
+    ):
         return 0.0
     return _Distance(one, other, structure_only).whole()
 
