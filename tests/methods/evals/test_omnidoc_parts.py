@@ -8,6 +8,7 @@ import pytest
 
 from sillok.methods.evals.omnidoc import (
     Gold,
+    gold_blocks,
     match_blocks,
     normalise,
     page_edit,

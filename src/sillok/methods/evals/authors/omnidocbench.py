@@ -44,7 +44,7 @@ def load(checkout: str) -> tuple[types.ModuleType, types.ModuleType]:
 
 def score(case: dict, data: types.ModuleType, metric: types.ModuleType) -> dict[str, object]:
     """Edits and lengths by part, and TEDS of every table."""
-    name = os.path.basename(case["page"]["page_info"]["image_path"])[:-4] + ".md"
+    name = Path(case["page"]["page_info"]["image_path"]).name[:-4] + ".md"
     Path("predictions").mkdir(exist_ok=True)
     Path("predictions", name).write_text(case["prediction"], encoding="utf-8", newline="")
     Path("page.json").write_text(json.dumps([case["page"]]), encoding="utf-8")

@@ -11,7 +11,10 @@ from random import Random
 from typing import Any
 
 SYLLABLES = ("ka", "tor", "mi", "ren", "sol", "va", "pli", "den", "os", "qua", "th", "ing", "er", "al", "ex")
-HANZI = "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动同工也能下过子说产种面而方后多定行学法所民得经"
+HANZI = (
+    "的一是在不了有和人这中大为上个国我以要他时来用们生到作地于出就分对成会可主发年动"
+    "同工也能下过子说产种面而方后多定行学法所民得经"
+)
 SYMBOLS = (
     "\\alpha",
     "\\beta",
@@ -136,12 +139,8 @@ def _displayed(rng: Random) -> str:
 
 def _block(rng: Random, identifier: int, category: str) -> dict[str, Any]:
     block: dict[str, Any] = {"category_type": category, "anno_id": identifier, "ignore": False}
-    block["poly"] = [100, 100 * identifier, 900, 100 * identifier] + [
-        900,
-        100 * identifier + 80,
-        100,
-        100 * identifier + 80,
-    ]
+    top = 100 * identifier
+    block["poly"] = [100, top, 900, top, 900, top + 80, 100, top + 80]
     if category == "table":
         block["html"], block["latex"] = _table(rng), _latex_table(rng)
         block["attribute"] = {
