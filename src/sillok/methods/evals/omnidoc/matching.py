@@ -14,8 +14,10 @@ from .quick import costs, quick_pairs
 Method = Literal["quick_match", "simple_match", "no_split"]
 METHODS: tuple[Method, ...] = ("quick_match", "simple_match", "no_split")
 IGNORED = frozenset(
-    "figure_caption figure_footnote table_caption table_footnote code_algorithm code_algorithm_caption header footer "
-    "page_footnote page_number equation_caption".split()
+    (
+        *("figure_caption", "figure_footnote", "table_caption", "table_footnote", "code_algorithm"),
+        *("code_algorithm_caption", "header", "footer", "page_footnote", "page_number", "equation_caption"),
+    )
 )
 
 

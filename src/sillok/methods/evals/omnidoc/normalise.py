@@ -6,6 +6,7 @@ import html as entities
 import re
 import unicodedata
 from functools import lru_cache
+from typing import Any
 
 from .scan import inline
 
@@ -45,12 +46,21 @@ PLAIN_CELL = re.compile(r"<td[^>]*>([^<]*)</td>")
 PLAIN_TAG = re.compile(r'<(/?)(table|tbody|tr|td|th|thead)((?: (?:row|col)span="\d+")*| border="\d+")>')
 
 
+@lru_cache(maxsize=1)
+def _contexts() -> tuple[Any, Any]:
+    """What pylatexenc knows of macros, for reading and for writing; it would make both anew for every formula."""
+    from pylatexenc import latex2text, latexwalker
+
+    return latexwalker.get_default_latex_context_db(), latex2text.get_default_latex_context_db()
+
+
 @lru_cache(maxsize=65536)
 def latex_to_unicode(latex: str) -> str:
     """LaTeX as plain characters, by pylatexenc, which the benchmark uses too."""
     from pylatexenc.latex2text import LatexNodes2Text
 
-    return str(LatexNodes2Text().latex_to_text(latex))
+    reading, writing = _contexts()
+    return str(LatexNodes2Text(latex_context=writing).latex_to_text(latex, latex_context=reading))
 
 
 def inline_to_unicode(text: str) -> str:
