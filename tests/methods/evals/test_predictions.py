@@ -84,14 +84,27 @@ def test_every_form_gives_the_same_score(toy: Toy, tmp_path: Path, form: str) ->
 
 
 def test_what_does_not_fit_is_counted() -> None:
-    given = Predictions.of([{"id": "r0", "text": "no"}, {"id": "r0", "text": "yes"}, {"id": "x", "text": ""}, {"id": "r1", "text": " "}])
+    given = Predictions.of(
+        [
+            {"id": "r0", "text": "no"},
+            {"id": "r0", "text": "yes"},
+            {"id": "x", "text": ""},
+            {"id": "r1", "text": " "},
+        ]
+    )
     found, counts = align([r["id"] for r in RECORDS], given)
     assert [None if p is None else p.text for p in found] == ["yes", " ", None, None]  # the last one counts
-    assert (counts.predicted, counts.missing, counts.duplicated, counts.unknown, counts.empty) == (2, 2, 1, 1, 1)
+    assert (counts.predicted, counts.missing, counts.duplicated, counts.unknown, counts.empty) == (
+        2,
+        2,
+        1,
+        1,
+        1,
+    )
     assert str(counts) == "2 of 4 predicted, 2 missing, 1 duplicated, 1 unknown, 1 empty"
 
 
-def test_missing_predictions_follow_the_stated_policy(toy: Toy) -> None:
+def test_missing_predictions_follow_the_stated_policy(toy: Toy, as_users_run_it: None) -> None:
     given = {"r0": "no", "r1": "yes"}
     assert toy.score(RECORDS, given).figures["accuracy"] == 100
     assert toy.score(RECORDS, given, missing="skip").figures["accuracy"] == 100
@@ -100,7 +113,7 @@ def test_missing_predictions_follow_the_stated_policy(toy: Toy) -> None:
     assert penalised.reasons == ("2 predictions are missing (scored as empty)",)
     assert toy.score(RECORDS, {}).figures == {"accuracy": None}
     with pytest.raises(ValueError, match="missing must be one of published, skip, penalise, not 'drop'"):
-        toy.score(RECORDS, given, missing="drop")  # type: ignore[arg-type]  # what a user may type
+        toy.score(RECORDS, given, missing="drop")
 
 
 def test_a_result_is_placed_and_says_why_it_is_not_comparable(toy: Toy) -> None:
@@ -158,20 +171,25 @@ def test_bytes_in_no_encoding_are_read_as_well_as_can_be(toy: Toy, tmp_path: Pat
 
 
 def test_ten_megabytes_empty_replies_and_refusals_are_graded_and_counted(toy: Toy) -> None:
-    given = {"r0": "word " * 2_000_000 + "no", "r1": "", "r2": "I'm sorry, I can't help with that.", "r3": None}
+    given = {
+        "r0": "word " * 2_000_000 + "no",
+        "r1": "",
+        "r2": "I'm sorry, I can't help with that.",
+        "r3": None,
+    }
     result = toy.score(RECORDS, given)
     assert result.figures["accuracy"] == 25
     assert (result.counts.empty, result.counts.refused, result.counts.unparsed) == (2, 1, 2)
     assert refuses("As an AI language model") and not refuses("Sorry states exist: yes")
 
 
-def test_records_with_one_id_and_none_at_all_are_refused(toy: Toy) -> None:
+def test_records_with_one_id_and_none_at_all_are_refused(toy: Toy, as_users_run_it: None) -> None:
     with pytest.raises(ValueError, match="'r0' stands there twice"):
         toy.score([RECORDS[0], RECORDS[0]], {})
     with pytest.raises(ValueError, match="at least one record"):
         toy.score([], {})
     with pytest.raises(ValueError, match="mode must be one of published, strict"):
-        toy.score(RECORDS, {}, mode="loose")  # type: ignore[arg-type]  # what a user may type
+        toy.score(RECORDS, {}, mode="loose")
     with pytest.raises(ValueError, match="slug must be one of"):
         benchmark.find("nothing")
     with pytest.raises(ValueError, match="version must be one of 1, not '9'"):

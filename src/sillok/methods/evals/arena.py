@@ -73,8 +73,8 @@ def sections(text: str) -> dict[str, str]:
     return found
 
 
-def winner_of(verdict: str | None, mode: ParseMode = "published") -> Winner | None:
-    """The winner that an overall verdict names, read as `parse_judgement` does; None without one.
+def winner_of(verdict: object, mode: ParseMode = "published") -> Winner | None:
+    """The winner that an overall verdict names, read as `parse_judgement` does; None of what is no text.
 
     Raises:
         ValueError: another mode.
@@ -117,7 +117,9 @@ class Tally:
         counts = {kind: np.zeros((len(systems), len(systems)), np.int64) for kind in get_args(Winner)}
         for a, b, winner in battles:
             if winner not in counts or a == b:
-                raise ValueError(f"battles must be of two systems with a winner A, B or tie, not {(a, b, winner)!r}")
+                raise ValueError(
+                    f"battles must be of two systems with a winner A, B or tie, not {(a, b, winner)!r}"
+                )
             counts[winner][index[a], index[b]] += 1
         return cls(systems, counts["A"], counts["B"], counts["tie"])
 
@@ -148,8 +150,8 @@ def bradley_terry(
         battles: at least one.
         scale: points in which odds change by a factor of `base`.
         init: mean rating.
-        mode: "published" leaves out what VideoAutoArena's script leaves out (see `published_pairs`); "strict" counts every
-            battle, and rates a system without bound (infinite) where the likelihood has no maximum.
+        mode: "published" leaves out what VideoAutoArena's script leaves out (see `published_pairs`); "strict" counts
+            every battle, and rates a system without bound (infinite) where the likelihood has no maximum.
 
     Returns:
         system -> rating, in points. In "published" mode a system whose likeliest rating is infinite has a large number
@@ -233,7 +235,9 @@ def _unbounded(weights: NDArray[np.float64], systems: Sequence[str]) -> dict[str
         ValueError: the rest falls into groups between which no battle decides.
     """
     if _groups(weights, strong=False)[0] > 1:
-        raise ValueError("battles must connect all systems: some never met the others, directly or by a chain")
+        raise ValueError(
+            "battles must connect all systems: some never met the others, directly or by a chain"
+        )
     count, labels = _groups(weights, strong=True)
     if count == 1:
         return {}
@@ -245,9 +249,7 @@ def _unbounded(weights: NDArray[np.float64], systems: Sequence[str]) -> dict[str
         if (wider == ahead).all():
             break
         ahead = wider
-    return {
-        systems[i]: math.inf if ahead[i] else -math.inf for i in range(len(systems)) if labels[i] != core
-    }
+    return {systems[i]: math.inf if ahead[i] else -math.inf for i in range(len(systems)) if labels[i] != core}
 
 
 def _groups(weights: NDArray[np.float64], *, strong: bool) -> tuple[int, NDArray[np.int32]]:
@@ -287,7 +289,9 @@ def arena_win_rate(battles: Iterable[Battle] | Tally, *, mode: ParseMode = "publ
     with np.errstate(invalid="ignore"):
         shares = np.where(counted, tally.wins / np.maximum(met, 1), np.nan)
     rates = {
-        name: float(np.nanmean(row)) for name, row in zip(tally.systems, shares, strict=True) if not np.isnan(row).all()
+        name: float(np.nanmean(row))
+        for name, row in zip(tally.systems, shares, strict=True)
+        if not np.isnan(row).all()
     }
     return dict(sorted(rates.items(), key=lambda item: -item[1]))
 
@@ -322,7 +326,9 @@ def bootstrap_ratings(
     return {name: (float(low), float(high)) for name, (low, high) in bounds.items()}
 
 
-def online_elo(battles: Iterable[Battle], *, k: float = 32.0, scale: float = 400.0, init: float = 1000.0) -> dict[str, float]:
+def online_elo(
+    battles: Iterable[Battle], *, k: float = 32.0, scale: float = 400.0, init: float = 1000.0
+) -> dict[str, float]:
     """Ratings by one pass of Elo's update, battle by battle: what a fit is to be preferred to.
 
     Args:
@@ -341,6 +347,8 @@ def online_elo(battles: Iterable[Battle], *, k: float = 32.0, scale: float = 400
     return dict(sorted(ratings.items(), key=lambda item: -item[1]))
 
 
-def expected_score(ratings: Mapping[str, float], a: str, b: str, *, scale: float = 400.0, base: float = 10.0) -> float:
+def expected_score(
+    ratings: Mapping[str, float], a: str, b: str, *, scale: float = 400.0, base: float = 10.0
+) -> float:
     """P(a beats b) by their ratings."""
     return float(1 / (1 + base ** ((ratings[b] - ratings[a]) / scale)))

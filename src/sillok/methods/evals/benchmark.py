@@ -37,7 +37,9 @@ Mode = Literal["published", "strict"]
 
 #: Benchmarks by the name of their task, each found at its dotted name.
 BENCHMARKS: dict[str, str] = {
+    "l_citeeval": "sillok.methods.evals.lciteeval.LCiteEval",
     "omnidocbench": "sillok.methods.evals.omnidoc.OmniDocBench",
+    "prmbench": "sillok.methods.evals.prmbench.PRMBench",
     "video_auto_arena": "sillok.methods.evals.video_arena.VideoAutoArena",
 }
 
@@ -116,11 +118,13 @@ class Benchmark(ABC):
         slug: of the Inspect task and the board's file.
         versions: of the data, the default first; each has a board.
         published_missing: what the authors' script does where a prediction is missing.
+        published_first: whether their script takes the first of several predictions for a record, and not the last.
     """
 
     slug: ClassVar[str]
     versions: ClassVar[tuple[str, ...]]
     published_missing: ClassVar[Literal["skip", "penalise"]]
+    published_first: ClassVar[bool] = False
 
     def __init__(self, version: str | None = None, **options: Any) -> None:
         """Args: version: one of `versions`. options: what makes the same benchmark again, as JSON can hold it.
@@ -184,7 +188,11 @@ class Benchmark(ABC):
         if not records:
             raise ValueError("records must hold at least one record")
         penalise = (self.published_missing if policy(missing) == "published" else missing) == "penalise"
-        found, counts = align([self.identify(record) for record in records], Predictions.of(predictions))
+        found, counts = align(
+            [self.identify(record) for record in records],
+            Predictions.of(predictions),
+            first=self.published_first,
+        )
         items = []
         for record, prediction in zip(records, found, strict=True):
             if prediction is not None:
@@ -206,21 +214,15 @@ class Benchmark(ABC):
         if counts.missing:
             said = "left out" if len(items) < counts.records else "scored as empty"
             why.append(f"{counts.missing} predictions are missing ({said})")
-        whole = self._items()
+        whole = self._board().items
         if whole is not None and counts.records != whole:
             why.append(f"{counts.records} records, and {whole} are published")
         why += self.blind_spots(items)
-        figures = self.total(items, mode) if items else dict.fromkeys([self._headline()], None)
+        figures = self.total(items, mode) if items else dict.fromkeys(self._board().figures)
         return Result(self.slug, self.version, mode, figures, counts, missing, tuple(why), tuple(items))
 
     def _board(self) -> Leaderboard:
         return Leaderboard.load(self.slug, self.version)
-
-    def _items(self) -> int | None:
-        return self._board().items
-
-    def _headline(self) -> str:
-        return self._board().headline
 
     # -- Inspect
 
@@ -230,7 +232,12 @@ class Benchmark(ABC):
 
     def metadata(self, reasons: Iterable[str] = ()) -> dict[str, Any]:
         """What a task keeps in its log, so that `result_of_log` can pool it again: also why it is not comparable."""
-        return {"benchmark": self.slug, "version": self.version, "options": self.options, "reasons": list(reasons)}
+        return {
+            "benchmark": self.slug,
+            "version": self.version,
+            "options": self.options,
+            "reasons": list(reasons),
+        }
 
     def scorer(self, records: Sequence[Record], mode: Mode = "published") -> Scorer:
         """The scorer of an Inspect task over these records, whose metric pools as `score` does."""

@@ -115,7 +115,13 @@ class Leaderboard:
         headline, better = data["headline"], data.get("better", "higher")
         name = f"{slug}/{data['version']}"
         rows = [
-            Row(r["system"], r["figures"], r.get("source", data.get("source", "")), r.get("verified", False), r.get("kind", "system"))
+            Row(
+                r["system"],
+                r["figures"],
+                r.get("source", data.get("source", "")),
+                r.get("verified", data.get("verified", False)),
+                r.get("kind", "system"),
+            )
             for r in data.get("rows", [])
         ]
         for row in rows:
@@ -125,7 +131,16 @@ class Leaderboard:
             raise ValueError(f"{name}: a system stands there twice")
         rows.sort(key=lambda row: row.figures[headline], reverse=better == "higher")
         figures = tuple(dict.fromkeys([headline, *(key for row in rows for key in row.figures)]))
-        return cls(name, headline, better, data.get("unit", ""), data.get("items"), tuple(rows), data.get("note", ""), figures)
+        return cls(
+            name,
+            headline,
+            better,
+            data.get("unit", ""),
+            data.get("items"),
+            tuple(rows),
+            data.get("note", ""),
+            figures,
+        )
 
     def place(self, figures: Mapping[str, float | None], reasons: Iterable[str] = ()) -> Placement:
         """Where a result would stand.
@@ -168,9 +183,16 @@ class Leaderboard:
             shown.append((row.system, row.figures, f"{row.source}{known}"))
         if mine is not None:
             at = sum(self._beats(row.figures[self.headline], mine.value) for row in self.rows)
-            said = "measured here" if mine.comparable else f"measured here, not comparable: {'; '.join(mine.reasons)}"
+            said = (
+                "measured here"
+                if mine.comparable
+                else f"measured here, not comparable: {'; '.join(mine.reasons)}"
+            )
             shown.insert(at, ("**this run**", {self.headline: mine.value, **(figures or {})}, said))
-        lines = ["| system | " + " | ".join(self.figures) + " | source |", "| --- |" + " ---: |" * len(self.figures) + " --- |"]
+        lines = [
+            "| system | " + " | ".join(self.figures) + " | source |",
+            "| --- |" + " ---: |" * len(self.figures) + " --- |",
+        ]
         for system, values, source in shown:
             cells = [f"{value:.4g}" if (value := values.get(key)) is not None else "" for key in self.figures]
             lines.append(f"| {system} | " + " | ".join(cells) + f" | {source} |")

@@ -1,4 +1,4 @@
-"""Parity with the authors' scorers: their code, run from a checkout outside Sillok, on predictions that Sillok generates.
+"""Parity with the authors' scorers: their code, run from a checkout outside Sillok, on generated predictions.
 
 A benchmark's adversarial predictions are generated from a seed (`Case`), their script scores them in a process of its
 own through a small adapter (``authors/<slug>.py`` beside this file, which holds none of their code), and the scores
@@ -22,8 +22,10 @@ from typing import Any
 
 #: Where each benchmark's cases are made and scored: functions ``parity_cases(seed, n)`` and ``parity_score(case)``.
 CASES: dict[str, str] = {
+    "l_citeeval": "sillok.methods.evals.lcite_parity",
     "omnidocbench": "sillok.methods.evals.omnidoc.parity",
     "omnidocbench_10": "sillok.methods.evals.omnidoc.parity_10",
+    "prmbench": "sillok.methods.evals.prmbench_parity",
     "video_auto_arena": "sillok.methods.evals.video_arena_parity",
 }
 
@@ -66,7 +68,8 @@ class ParityReport:
         return not self.differences
 
     def __str__(self) -> str:
-        said = f"{self.slug}: {self.figures} figures of {self.cases} cases (seed {self.seed}) against {self.commit[:10]}"
+        compared = f"{self.figures} figures of {self.cases} cases (seed {self.seed})"
+        said = f"{self.slug}: {compared} against {self.commit[:10]}"
         if self.equal:
             return f"{said}: all equal, the largest difference is {self.worst:.1e}"
         first = self.differences[0]
@@ -77,7 +80,12 @@ class ParityReport:
 
 
 def run_authors(
-    slug: str, checkout: str | PathLike[str], cases: Sequence[Any], *, python: str = sys.executable, timeout: float = 600
+    slug: str,
+    checkout: str | PathLike[str],
+    cases: Sequence[Any],
+    *,
+    python: str = sys.executable,
+    timeout: float = 600,
 ) -> list[dict[str, Any]]:
     """What the authors' code says of cases, one mapping of figures each.
 
@@ -205,5 +213,7 @@ def _functions(slug: str) -> tuple[Callable[[int, int], list[Any]], Callable[[An
 
 
 def _commit(checkout: Path) -> str:
-    done = subprocess.run(["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "-C", str(checkout), "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
     return done.stdout.strip() or "unknown"

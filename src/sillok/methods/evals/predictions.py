@@ -15,7 +15,7 @@ Missing = Literal["published", "skip", "penalise"]
 
 #: Keys under which files of predictions hold the id and the reply, in the order in which they are looked for.
 ID_KEYS = ("id", "idx", "qid", "question_id", "sample_id", "image_path")
-TEXT_KEYS = ("prediction", "reply", "response", "output", "answer", "text")
+TEXT_KEYS = ("prediction", "reply", "response", "generation", "output", "answer", "text")
 
 _SUFFIXES = (".md", ".txt", ".html")
 
@@ -41,7 +41,7 @@ class Counts:
         records: that there are.
         predicted: records with a prediction, empty ones included.
         missing: records without one.
-        duplicated: further predictions for a record that had one already (the last one counts).
+        duplicated: further predictions for a record that had one already.
         unknown: predictions for an id that no record has.
         empty: predictions without any text but white space.
         undecodable: files or lines that were in no known encoding or no JSON, read as well as can be or left out.
@@ -66,9 +66,10 @@ class Counts:
 
 @dataclass
 class Predictions:
-    """Predictions by id, with what was wrong in the file that they came from."""
+    """Predictions by id (the last one for each, and the first where there are several), and faults of their file."""
 
     by_id: dict[str, Prediction] = field(default_factory=dict)
+    first: dict[str, Prediction] = field(default_factory=dict)
     duplicated: list[str] = field(default_factory=list)
     undecodable: int = 0
 
@@ -76,6 +77,7 @@ class Predictions:
         """Take one in; a second one for the same id replaces the first, as a later line of a run does."""
         if id in self.by_id:
             self.duplicated.append(id)
+            self.first.setdefault(id, self.by_id[id])
         self.by_id[id] = prediction
 
     @classmethod
@@ -98,14 +100,20 @@ class Predictions:
                 made.add(str(id), _prediction(value, f"predictions[{id!r}]"))
             return made
         if isinstance(given, str | bytes) or not isinstance(given, Iterable):
-            raise TypeError(f"predictions must be a mapping from ids or a list of mappings, not {type(given).__name__}")
+            raise TypeError(
+                f"predictions must be a mapping from ids or a list of mappings, not {type(given).__name__}"
+            )
         for index, row in enumerate(given):
             where = f"predictions[{index}]"
             if not isinstance(row, Mapping):
-                raise ValueError(f"{where} must be a mapping with an id and a reply, not {type(row).__name__}")
+                raise ValueError(
+                    f"{where} must be a mapping with an id and a reply, not {type(row).__name__}"
+                )
             key = next((key for key in ID_KEYS if row.get(key) is not None), None)
             if key is None:
-                raise ValueError(f"{where} must hold an id under one of {', '.join(ID_KEYS)}; it has {sorted(row)[:9]}")
+                raise ValueError(
+                    f"{where} must hold an id under one of {', '.join(ID_KEYS)}; it has {sorted(row)[:9]}"
+                )
             made.add(str(row[key]), _prediction({k: v for k, v in row.items() if k != key}, where))
         return made
 
@@ -118,12 +126,20 @@ def _prediction(value: Any, where: str) -> Prediction:
     if isinstance(value, str):
         return Prediction(value)
     if isinstance(value, Mapping):
-        key = next((key for key in TEXT_KEYS if isinstance(value.get(key), str | None) and key in value), None)
+        texts = {key: _one_text(value[key]) for key in TEXT_KEYS if key in value}
+        key = next((key for key, text in texts.items() if text is not None), None)
         extras = {str(k): v for k, v in value.items() if k != key}
         if key is None and not extras:
             raise ValueError(f"{where} holds no reply: expected text under one of {', '.join(TEXT_KEYS)}")
-        return Prediction((value[key] or "") if key else "", extras)
+        return Prediction(texts.get(key or "") or "", extras)
     raise ValueError(f"{where} must be text or a mapping with a reply, not {type(value).__name__}")
+
+
+def _one_text(value: Any) -> str | None:
+    """A reply as text: itself, "" of a null, the first of a list of samples; None of anything else."""
+    if isinstance(value, list) and value and isinstance(value[0], str):
+        return value[0]
+    return "" if value is None else value if isinstance(value, str) else None
 
 
 def decode(data: bytes) -> tuple[str, bool]:
@@ -132,10 +148,8 @@ def decode(data: bytes) -> tuple[str, bool]:
     UTF-8 (with or without its mark) and UTF-16 with its mark are read as such; anything else as UTF-8 with
     replacement characters where it is none.
     """
-    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    else:
-        encoding = "utf-8-sig"
+    marked = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if marked else "utf-8-sig"
     try:
         return data.decode(encoding), True
     except UnicodeDecodeError:
@@ -200,8 +214,15 @@ def _lines(text: str, path: Path) -> tuple[Predictions, int]:
         raise ValueError(f"{path}: {error}") from None
 
 
-def align(ids: Sequence[str], predictions: Predictions) -> tuple[list[Prediction | None], Counts]:
+def align(
+    ids: Sequence[str], predictions: Predictions, *, first: bool = False
+) -> tuple[list[Prediction | None], Counts]:
     """The prediction of each record, in the records' order (None where there is none), and the counts.
+
+    Args:
+        ids: of the records.
+        predictions: for them, and perhaps for others.
+        first: whether the first of several predictions for one record counts, and not the last.
 
     Raises:
         ValueError: two records with one id.
@@ -210,7 +231,8 @@ def align(ids: Sequence[str], predictions: Predictions) -> tuple[list[Prediction
     if len(known) != len(ids):
         twice = next(id for index, id in enumerate(ids) if id in ids[:index])
         raise ValueError(f"records must have different ids; {twice!r} stands there twice")
-    found = [predictions.by_id.get(id) for id in ids]
+    by_id = predictions.by_id | (predictions.first if first else {})
+    found = [by_id.get(id) for id in ids]
     return found, Counts(
         records=len(ids),
         predicted=sum(one is not None for one in found),

@@ -83,7 +83,9 @@ class VideoAutoArena(Benchmark):
     def total(self, items: Sequence[Item], mode: Mode) -> dict[str, float | None]:
         """Rating and win rate (in percent) of the candidate, or of every system, over the history and these battles."""
         fought = [*judged(self.history, mode)]
-        fought += [Battle(i.values["a"], i.values["b"], i.values["winner"]) for i in items if i.values["winner"]]
+        fought += [
+            Battle(i.values["a"], i.values["b"], i.values["winner"]) for i in items if i.values["winner"]
+        ]
         if not fought:
             return {"elo": None, "win_rate": None}
         tally = Tally.of(fought)
@@ -100,7 +102,9 @@ class VideoAutoArena(Benchmark):
             return ["no candidate is named: nothing stands on a board"]
         met = {name for record in self.history for name in (record["model a"], record["model b"])}
         board = {row.system for row in self._board().rows}
-        return [] if board <= met else ["the released battles of the systems on the board are not its history"]
+        return (
+            [] if board <= met else ["the released battles of the systems on the board are not its history"]
+        )
 
     async def prepare(self, record: Record, state: TaskState) -> Prediction:
         """Set the model's answer into its side of the battle, and ask the judge."""
@@ -129,7 +133,11 @@ def load_battles(path: str | PathLike[str]) -> list[dict[str, Any]]:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()] if path.suffix == ".jsonl" else json.loads(text)
+        rows = (
+            [json.loads(line) for line in text.splitlines() if line.strip()]
+            if path.suffix == ".jsonl"
+            else json.loads(text)
+        )
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise ValueError(f"{path} holds no battles ({error})") from None
     if not isinstance(rows, list) or not rows:
@@ -137,7 +145,9 @@ def load_battles(path: str | PathLike[str]) -> list[dict[str, Any]]:
     for index, row in enumerate(rows):
         lacking = [key for key in ("video_id", "qid", "question", "model a", "model b") if key not in row]
         if lacking:
-            raise ValueError(f"{path}: battle {index} has no {lacking[0]!r}; is it a file of another version?")
+            raise ValueError(
+                f"{path}: battle {index} has no {lacking[0]!r}; is it a file of another version?"
+            )
     return rows
 
 
@@ -154,9 +164,7 @@ def judged(records: Iterable[Record], mode: ParseMode = "published") -> list[Bat
     return found
 
 
-def enter(
-    battles: Sequence[Record], candidate: str, *, n: int = 1500, seed: int = 0
-) -> list[dict[str, Any]]:
+def enter(battles: Sequence[Record], candidate: str, *, n: int = 1500, seed: int = 0) -> list[dict[str, Any]]:
     """Draw old battles without replacement, and let `candidate` take the place of a side chosen by a fair coin.
 
     Args:
@@ -213,7 +221,9 @@ def arena_generate(
         ValueError: fewer than two systems or one battle, or a share outside [0, 1].
     """
     if len(skills) < 2 or n < 1 or not 0 <= ties <= 1:
-        raise ValueError(f"skills must name two systems, n be at least 1, ties a share; got {len(skills)}, {n!r}, {ties!r}")
+        raise ValueError(
+            f"skills must name two systems, n be at least 1, ties a share; got {len(skills)}, {n!r}, {ties!r}"
+        )
     rng, names = np.random.default_rng([seed, 53]), list(skills)
     battles = []
     for at in range(n):
@@ -222,7 +232,12 @@ def arena_generate(
         u, tie = rng.random(2)
         verdict = "Tie" if tie < ties else "A" if u < wins else "B"
         right = rng.random(2)
-        made = {"video_id": f"clip{at % 4}", "qid": f"q{at}", "persona": "Somebody.", "question": f"Question {at}: what is seen?"}
+        made = {
+            "video_id": f"clip{at % 4}",
+            "qid": f"q{at}",
+            "persona": "Somebody.",
+            "question": f"Question {at}: what is seen?",
+        }
         made |= {"model a": a, "model b": b, OVERALL: verdict, JUDGEMENT: f"[{OVERALL}]\n{verdict}"}
         for side, name, draw in zip(SIDES, (a, b), right, strict=True):
             share = 0.5 if answers is None else answers[name]

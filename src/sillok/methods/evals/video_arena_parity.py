@@ -43,7 +43,7 @@ _USUAL = (0.38, 0.36, 0.14)
 def parity_cases(seed: int, n: int) -> list[list[dict[str, Any]]]:
     """`n` sets of battles between two to eight systems; in some, a system stands on one side only, or is hardly met.
 
-    Sets in which a rating is infinite in truth are left out: what the script prints there is where its optimizer stopped.
+    Sets in which a rating is infinite in truth are left out: there the script prints where its optimizer stopped.
     """
     rng = np.random.default_rng([seed, 41])
     cases: list[list[dict[str, Any]]] = []

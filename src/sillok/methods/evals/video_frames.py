@@ -30,12 +30,16 @@ def frame_numbers(duration: float, fps: float, limit: int = MAX_FRAMES) -> list[
         ValueError: a video shorter than a second, no frames a second, or a limit below 1.
     """
     if limit < 1 or not fps > 0 or duration < 1:
-        raise ValueError(f"duration must be at least 1 s, fps above 0, limit at least 1; got {duration!r}, {fps!r}, {limit!r}")
+        raise ValueError(
+            f"duration must be at least 1 s, fps above 0, limit at least 1; got {duration!r}, {fps!r}, {limit!r}"
+        )
     shown = min(limit, int(duration))
     return [int(int(duration * fps) / shown) * i for i in range(shown)]
 
 
-def read_frames(path: str | Path, duration: float, limit: int = MAX_FRAMES) -> tuple[list[NDArray[np.uint8]], list[float]]:
+def read_frames(
+    path: str | Path, duration: float, limit: int = MAX_FRAMES
+) -> tuple[list[NDArray[np.uint8]], list[float]]:
     """Frames (H, W, 3) of a video file in 8 bits, and their times in seconds.
 
     Args:
@@ -68,7 +72,12 @@ def read_frames(path: str | Path, duration: float, limit: int = MAX_FRAMES) -> t
 
 
 def interleave(
-    frames: Sequence[Any], times: Sequence[float], subtitles: Sequence[Mapping[str, Any]], *, start: float, duration: float
+    frames: Sequence[Any],
+    times: Sequence[float],
+    subtitles: Sequence[Mapping[str, Any]],
+    *,
+    start: float,
+    duration: float,
 ) -> list[Any]:
     """Frames in order, with the subtitles that belong between them.
 

@@ -66,8 +66,8 @@ A/B/Tie
 )
 
 ASK = """\
-You have watched this video. Invent a person who would plausibly watch it, of a background that is {relation} to what it \
-shows, and write the question that this person would put to an assistant about it. The question must need the \
+You have watched this video. Invent a person who would plausibly watch it, of a background that is {relation} to \
+what it shows, and write the question that this person would put to an assistant about it. The question must need the \
 video to be answered, and must not give away what can be seen.
 
 Reply in exactly this form:
@@ -154,7 +154,10 @@ async def simulate_question(
         raise ValueError(f"relation must be one of {', '.join(RELATIONS)}, not {relation!r}")
     reply = await _ask(ASK.format(relation=relation), video, model or get_model(role="user"))
     found = sections(reply)
-    return {"persona": found.get("Persona", ""), "question": found.get("Question", "" if found else reply).strip()}
+    return {
+        "persona": found.get("Persona", ""),
+        "question": found.get("Question", "" if found else reply).strip(),
+    }
 
 
 async def evolve_question(
@@ -177,4 +180,9 @@ async def evolve_question(
     found = sections(await _ask(_filled(EVOLVE, record), video, model or get_model(role="user")))
     question = found.get(NEW_QUESTION, "").strip()
     kept = {key: record[key] for key in ("video_id", "qid", "persona", "model a", "model b") if key in record}
-    return {**kept, **{name: found.get(name, "") for name in FAULTS}, "evol": True, "question": question or None}
+    return {
+        **kept,
+        **{name: found.get(name, "") for name in FAULTS},
+        "evol": True,
+        "question": question or None,
+    }

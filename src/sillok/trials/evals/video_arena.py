@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 from inspect_ai import eval
+from inspect_ai.model import Model
 from scipy.stats import spearmanr
 
 from sillok.methods.evals.arena import Battle, arena_win_rate, bradley_terry, online_elo
@@ -63,9 +64,13 @@ def recover(run: Run, sizes: tuple[int, ...]) -> dict[str, float]:
             errors.append(error)
         if run.arm != "win_rate":
             label = {"x_label": "battles", "y_label": "rating error, points"}
-            run.curve("rating error", list(sizes), errors, log="x", series=f"{100 * ties:.0f} % ties", **label)
+            run.curve(
+                "rating error", list(sizes), errors, log="x", series=f"{100 * ties:.0f} % ties", **label
+            )
     fought = judged(arena_generate(true, sizes[1], run.subseed("bias"), position_bias=0.1))
     measured["rank_biased"], measured["error_biased"] = agreement(rate(run, fought), true)
+    if run.arm == "win_rate":  # shares of victories order systems, and are no points
+        return {name: value for name, value in measured.items() if name.startswith("rank")}
     return measured
 
 
@@ -82,7 +87,9 @@ def newcomer(run: Run, n: int) -> dict[str, float]:
         fought.append(Battle(a, b, "A" if rng.random() < wins else "B"))
     found = rate(run, judged(old) + fought)
     order, wanted = sorted(found, key=lambda name: -found[name]), sorted(true, key=lambda name: -true[name])
-    return {"misplaced": abs(order.index(ENTERING) - wanted.index(ENTERING)) if ENTERING in order else math.inf}
+    return {
+        "misplaced": abs(order.index(ENTERING) - wanted.index(ENTERING)) if ENTERING in order else math.inf
+    }
 
 
 def through_inspect(run: Run, battles: int, entered: int) -> dict[str, float]:
@@ -92,7 +99,9 @@ def through_inspect(run: Run, battles: int, entered: int) -> dict[str, float]:
     old = arena_generate(dict.fromkeys(skills, 1000.0), battles, seed, answers=skills)
     judge = _judge(seed)
     rng = run.rng("old judgements")
-    for record in old:  # the old battles are judged by the same rates: right beats wrong with 0.9, else a coin
+    for (
+        record
+    ) in old:  # the old battles are judged by the same rates: right beats wrong with 0.9, else a coin
         right = [record[f"model {side} answer"].endswith("right") for side in "ab"]
         wins = 0.5 if right[0] == right[1] else 0.9 if right[0] else 0.1
         record["Overall Judge"] = "A" if rng.random() < wins else "B"
@@ -114,15 +123,18 @@ def through_inspect(run: Run, battles: int, entered: int) -> dict[str, float]:
         if log.status != "success":
             raise RuntimeError(f"Inspect ended with {log.status}: {log.error.message if log.error else ''}")
         result = result_of_log(log)
-    fought = judged(old) + [Battle(i.values["a"], i.values["b"], i.values["winner"]) for i in result.items if i.answer]
+    fought = judged(old) + [
+        Battle(i.values["a"], i.values["b"], i.values["winner"]) for i in result.items if i.answer
+    ]
     found = rate(run, fought)
     run.note(f"through Inspect: {result}")
     gap = found["candidate"] - found["middling"]
     low, high = found["candidate"] - found["weak"], found["strong"] - found["candidate"]
-    return {"twin_gap": abs(gap), "between": float(low > 0 and high > 0), "judged": len(result.items) / entered}
+    measured = {"between": float(low > 0 and high > 0), "judged": len(result.items) / entered}
+    return measured if run.arm == "win_rate" else measured | {"twin_gap": abs(gap)}
 
 
-def _judge(seed: int):  # type: ignore[no-untyped-def]  # an Inspect Model, which mypy does not see here
+def _judge(seed: int) -> Model:
     return simulated_model(0.5, 0.9, seed=seed + 1, verdicts=VERDICTS)
 
 
@@ -136,11 +148,19 @@ _MEASURES = {
         for n in SIZES
         for share in (10, 30)
     },
-    "rank_biased": Measure("", "higher", text=f"{RANK}; the judge favours the first side by 0.1, sides at random"),
+    "rank_biased": Measure(
+        "", "higher", text=f"{RANK}; the judge favours the first side by 0.1, sides at random"
+    ),
     "error_biased": Measure("points", "lower", text=f"{ERROR}, with that judge"),
-    "misplaced": Measure("places", "lower", text="a system that enters by replaced battles, from its true place"),
-    "twin_gap": Measure("points", "lower", text="through Inspect: a model and its twin among the old systems, apart"),
-    "between": Measure("", "higher", text="through Inspect: 1 if the model is rated between weaker and stronger"),
+    "misplaced": Measure(
+        "places", "lower", text="a system that enters by replaced battles, from its true place"
+    ),
+    "twin_gap": Measure(
+        "points", "lower", text="through Inspect: a model and its twin among the old systems, apart"
+    ),
+    "between": Measure(
+        "", "higher", text="through Inspect: 1 if the model is rated between weaker and stronger"
+    ),
     "judged": Measure("share", "higher", text="through Inspect: battles whose verdict was read"),
 }
 
@@ -151,7 +171,7 @@ _MEASURES = {
     arms=("elo", "bradley_terry", "win_rate"),
     peers=("win_rate",),
     measures=_MEASURES,
-    minutes={"smoke": 0.4, "here": 3},
+    minutes={"smoke": 0.6, "here": 4},
     needs=("evals",),
     fault="every victory is given to the side that lost",
     memory_gb=3.0,
@@ -162,7 +182,7 @@ def ratings(run: Run) -> dict[str, float]:
     run.progress(1, 3)
     measured |= newcomer(run, run.pick(smoke=2000, here=5000))
     run.progress(2, 3)
-    return measured | through_inspect(run, run.pick(smoke=150, here=1500), run.pick(smoke=60, here=600))
+    return measured | through_inspect(run, run.pick(smoke=150, here=1500), run.pick(smoke=60, here=300))
 
 
 @ratings.upheld_if
