@@ -21,6 +21,7 @@ def main() -> None:
         "arith",
         "search",
         "digest_check",
+        "omnidoc",
         "site",
     ):
         print(f"== {name}", flush=True)

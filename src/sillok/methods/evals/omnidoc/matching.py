@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -75,7 +74,7 @@ def _paired(
     counted = [line.category for line in golds if line.category not in IGNORED] or [
         line.category for line in golds
     ]
-    category = Counter(counted).most_common(1)[0][0]
+    category = max(counted, key=counted.count)  # the first of the most frequent
     kind = found[0].item_category if found else ""
     raw_gold = "".join(line.raw for line in golds)
     raw_predicted = "".join(line.raw for line in found)

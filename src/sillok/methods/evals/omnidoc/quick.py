@@ -92,21 +92,23 @@ class _Merger:
 
     def run(self, first: int) -> int:
         """How many lines from ``first`` on are one. The first join is known to lessen the distance."""
+        if not self._part(first) or not self._joins(first + 1):
+            return 1
         from rapidfuzz.distance import Levenshtein
 
-        gold, length = self.gold, 1
-        joined = self.predicted[first]
-        while first + length < len(self.predicted) and first + length not in self.barrier:
-            longer = joined + " " + self.predicted[first + length]
-            before = Levenshtein.distance(gold, joined) / max(len(gold), len(joined))
-            after = Levenshtein.distance(gold, longer) / max(len(gold), len(longer))
-            # A line that joins is a part too, so that only the first one needs to be asked.
-            if after > before or (length == 1 and not self._part(first)) or not self._joins(first + length):
+        gold, length = self.gold, 2  # a line that joins is a part too, so that only the first is asked
+        joined = self.predicted[first] + " " + self.predicted[first + 1]
+        before = Levenshtein.distance(gold, joined) / max(len(gold), len(joined))
+        while len(joined) <= len(gold):
+            at = first + length
+            if at >= len(self.predicted) or at in self.barrier:
+                break
+            joined += " " + self.predicted[at]
+            after = Levenshtein.distance(gold, joined) / max(len(gold), len(joined))
+            if after > before or not self._joins(at):
                 break
             length += 1
-            joined = longer
-            if len(longer) > len(gold):
-                break
+            before = after
         return length
 
 

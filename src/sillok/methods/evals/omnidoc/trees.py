@@ -154,27 +154,42 @@ class _Distance:
         """The distance of the two trees.
 
         Mostly their leaves and rows decide it. It is computed from those first, as if neither whole tree could stand
-        for a part of the other; what that might have cost is bounded by sizes, and only if the bound is lower is all of
-        it computed.
+        for a part of the other. What such a part could at best give is known from sizes alone; the few that might be
+        better are then computed.
         """
         import numpy as np
 
-        last = len(self.one) - 1, len(self.other) - 1
-        sizes, widths = np.arange(last[0] + 1.0) - self.left + 1, np.arange(last[1] + 1.0) - self.right + 1
-        unknown = np.isnan(self.table)
-        parts = unknown.copy()
+        last, turn = (len(self.one) - 1, len(self.other) - 1), (len(self.other) - 1, len(self.one) - 1)
+        parts = np.isnan(self.table)
         parts[last[0], :] = parts[:, last[1]] = False
-        if not parts.any():
-            rough = np.where(unknown, np.inf, self.table)
-            found = _forest(*last, self.left, self.right, self.rename, rough)[-1, -1]
-            rows, columns = sizes[unknown[:, last[1]]][:-1], widths[unknown[last[0]]][:-1]
-            least = min(
-                (last[0] + 1 - rows + np.abs(last[1] + 1 - rows)).min(initial=np.inf),
-                (last[1] + 1 - columns + np.abs(last[0] + 1 - columns)).min(initial=np.inf),
-            )
-            if found <= least:
-                return float(found)
-        return self._between(*last)
+        if parts.any():
+            return self._between(*last)
+        found = self._decided(last)
+        turned = (self.right, self.left, self.rename.T, self.table.T)
+        columns = self._promising(self.table[last[0]], self.right, last, found)
+        rows = self._promising(self.table[:, last[1]], self.left, turn, found)
+        for column in columns:
+            _fill(column, last[0], *turned)
+        for row in rows:
+            _fill(row, last[1], self.left, self.right, self.rename, self.table)
+        return self._decided(last) if columns or rows else found
+
+    def _decided(self, last: tuple[int, int]) -> float:
+        """The distance if nothing that is unknown were any good."""
+        import numpy as np
+
+        known = np.where(np.isnan(self.table), np.inf, self.table)
+        return float(_forest(*last, self.left, self.right, self.rename, known)[-1, -1])
+
+    @staticmethod
+    def _promising(known: np.ndarray, leftmost: np.ndarray, last: tuple[int, int], found: float) -> list[int]:
+        """Inner nodes of the second tree whose part of it might be the first tree, in a distance below ``found``."""
+        import numpy as np
+
+        nodes = np.flatnonzero(np.isnan(known))[:-1]
+        sizes = nodes - leftmost[nodes] + 1
+        least = last[1] + 1 - sizes + np.abs(last[0] + 1 - sizes)
+        return [int(node) for node in nodes[least < found]]
 
     def _between(self, i: int, j: int) -> float:
         """Distance of the subtrees at ``i`` and ``j``, filling in what it needs."""
