@@ -48,7 +48,7 @@ class OmniDocBench(Benchmark):
     costs nothing (1.5), nor do tables on a page without tables; a dropped paragraph counts double on a page without
     spare text (1.0); a formula taken for text is lost where no page has text (1.5); of two table formats only the more
     frequent counts (1.0); the middle one of three parts of a paragraph is put in twice; gold formulas keep their "$$",
-    so that even gold as prediction is not equal to gold (1.0).
+    so that even gold as prediction is not equal to gold (1.0; strict mode normalises formulas as 1.5 does).
 
     Raises:
         ValueError: an unknown version or way of matching.

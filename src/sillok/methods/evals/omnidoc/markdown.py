@@ -219,14 +219,15 @@ def _paragraphs(text: str, strict: bool) -> list[Block]:
 
 
 def parse_markdown(md: str, version: str = "1.5", strict: bool = False) -> Blocks:
-    """A page in Markdown as blocks, sorted by where they begin.
+    """A page in Markdown (``md``) as blocks, sorted by where they begin, by the rules of ``version``.
 
     Images are dropped, fences of ``markdown`` (in 1.5 also ``html`` and ``latex``) opened. LaTeX tables are taken
     out first, then HTML tables, formulas on their own, Markdown tables (if there are two rows or more), code; what
     is left is cut at empty lines, or at line ends where there is no empty line. An inline formula is a block *and*
     stays in its paragraph. ``strict`` counts places in the text itself, which the published ones drift from.
 
-    ArXiv 2412.07626, sec. 4.1; rules as in the repository at 7bd6c2e (1.5) and 337cc26 (1.0).
+    Rules as in the repository of arXiv 2412.07626 at 7bd6c2e (1.5) and 337cc26 (1.0). Raises ValueError if ``md`` is
+    no text.
     """
     if not isinstance(md, str):
         raise ValueError(f"md: a prediction is text, got {type(md).__name__}")

@@ -187,12 +187,13 @@ def match_blocks(
 ) -> list[Match]:
     """Gold blocks and predicted blocks in matches, every block of either side in one of them.
 
-    ``quick_match`` merges neighbouring predicted blocks where that comes nearer to a gold block, assigns by the least
-    total normalised edit distance, gives up pairs above 0.7, looks for what is left inside other predicted blocks
-    (nearer than 0.4), and pairs the remainder by distance. ``simple_match`` assigns one to one; ``no_split`` compares
-    the page as a whole. In version 1.5 text and formulas are matched together (``kind="mixed"``), and predicted blocks
-    within 0.25 of an ignored class (captions, headers, footers ...) are set aside with it, so that neither is in a
-    match. ``strict`` mends what the published code gets wrong (see :func:`omnidoc_score`).
+    Of the three values of ``method``, ``quick_match`` merges neighbouring predicted blocks where that comes nearer to
+    a gold block, assigns by the least total normalised edit distance, gives up pairs above 0.7, looks for what is left
+    inside other predicted blocks (nearer than 0.4), and pairs the remainder by distance. ``simple_match`` assigns one
+    to one; ``no_split`` compares the page as a whole. In version 1.5 text and formulas are matched together
+    (``kind="mixed"``), and predicted blocks within 0.25 of an ignored class (captions, headers, footers ...) are set
+    aside with it, so that neither is in a match; in 1.0 (``version``) each kind is matched on its own. ``strict``
+    mends what the published code gets wrong, as `OmniDocBench` tells.
 
     There is no time limit here: the published code falls back to ``simple_match`` after 30 seconds, which makes its
     scores depend on the machine.

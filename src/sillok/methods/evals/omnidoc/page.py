@@ -183,10 +183,10 @@ def match_page(
     version: str = "1.5",
     strict: bool = False,
 ) -> PageMatches:
-    """A page of the published format against a prediction in Markdown.
+    """A ``page`` of the published format against a ``prediction`` in Markdown, its text matched by ``method``.
 
-    Tables are matched one to one first. In version 1.5 predicted tables that no gold table takes become text, and
-    text and formulas are matched together; in 1.0 each is matched on its own.
+    Tables are matched one to one first. In ``version`` 1.5 predicted tables that no gold table takes become text, and
+    text and formulas are matched together; in 1.0 each is matched on its own. ``strict`` is `OmniDocBench`'s mode.
     """
     predicted = parse_markdown(prediction, version, strict)
     gold = gold_blocks(page, strict)

@@ -19,7 +19,7 @@ SILENT_FORMULA = ("equation_inline", "equation_isolated", "")
 
 
 def reading_order(matches: Iterable[Match]) -> tuple[int, int]:
-    """Edits between the gold order and the gold blocks as the prediction orders them, and the longer length.
+    """Edits between the gold order and the gold blocks of ``matches`` as the prediction orders them, and the length.
 
     Blocks without a partner are missing from the second sequence.
     """
@@ -37,7 +37,7 @@ def _position(match: Match) -> int:
 
 
 def page_edit(matches: Iterable[Match]) -> float | None:
-    """Edits of all matches over the sum of their longer lengths: 0 is perfect; None where nothing was compared."""
+    """Edits of all ``matches`` over the sum of their longer lengths: 0 is perfect; None where nothing was compared."""
     edits, lengths = _summed(match.lengths() for match in matches)
     return edits / lengths if lengths else None
 
@@ -50,7 +50,8 @@ def _summed(pairs: Iterable[Sequence[float]]) -> tuple[float, float]:
 def teds(html_a: str, html_b: str, structure_only: bool = False) -> float:
     """Tree edit distance similarity of two HTML tables, 1 for equal ones and 0 where either is no table.
 
-    Both are normalised first (:func:`normalise_table`); ``structure_only`` leaves out what is in the cells.
+    ``html_a`` and ``html_b`` are normalised first (`normalise_table`); ``structure_only`` leaves out what is in the
+    cells.
     """
     return similarities(normalise_table(html_a), normalise_gold_table(html_b))[structure_only]
 
