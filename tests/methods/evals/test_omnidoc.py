@@ -193,6 +193,23 @@ def test_a_prediction_of_ten_megabytes_is_cut_and_said_to_be():
     assert result.figures["teds"] == 100
 
 
+@pytest.mark.parametrize(
+    "part",
+    [
+        "<table><tr><td>" + 5000 * "<b>" + "x" + 5000 * "</b>" + "</td></tr></table>",
+        "<table>" + 5000 * "<span>" + "</table>",
+        800 * "<table><tr><td>" + "x" + 800 * "</td></tr></table>",
+        "$" + 5000 * "{" + "a_b" + 5000 * "}" + "$",
+        "<table><tr><td>\0</td></tr></table> \ud800",
+    ],
+)
+def test_deep_nesting_does_not_make_it_fail(part):
+    page = clear_page()
+    for version in ("1.0", "1.5"):
+        for text in (part, f"{part}\n\n{part}", f"{gold(page)}\n\n{part}"):
+            assert OmniDocBench(version).grade(page, Prediction(text), "published").values["page"] <= 1
+
+
 def test_no_prediction_makes_it_fail():
     rng = Random(1)
     pages = [case["page"] for case in made_cases(40, seed=9)]

@@ -151,11 +151,11 @@ def _parsed(table: str) -> str:
     soup = BeautifulSoup(table, "html.parser")
     for cell in soup.find_all("th"):
         cell.name = "td"
-    for head in soup.find_all("thead"):
+    for head in reversed(soup.find_all("thead")):  # inner ones first, which is linear for nested ones
         head.unwrap()
     for formula in soup.find_all("math"):
         formula.replace_with(f"${formula.get('alttext', '')}$")
-    for span in soup.find_all("span"):
+    for span in reversed(soup.find_all("span")):
         span.unwrap()
     return str(soup)
 
@@ -167,9 +167,11 @@ def cell_texts(table: str) -> list[str]:
     else:
         from bs4 import BeautifulSoup
 
-        texts = [
-            str(cell.string) for cell in BeautifulSoup(table, "html.parser").find_all("td") if cell.string
-        ]
+        cells = BeautifulSoup(table, "html.parser").find_all("td")
+        try:
+            texts = [str(cell.string) for cell in cells if cell.string]
+        except RecursionError:  # thousands of tags in one another
+            texts = []
     return [text.replace("$\\cdot$", "").strip() for text in texts]
 
 
