@@ -14,6 +14,7 @@ from sillok.methods.evals.omnidoc import OmniDocBench, load_pages, omnidoc_score
 from sillok.methods.evals.omnidoc.bench import LONGEST
 from sillok.methods.evals.omnidoc.cases import made_cases, made_page, written
 from sillok.methods.evals.omnidoc.score import overall
+from sillok.methods.evals.predictions import Prediction
 
 KEPT = Path(__file__).parent / "parity"
 
