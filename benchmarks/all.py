@@ -22,6 +22,7 @@ def main() -> None:
         "search",
         "digest_check",
         "evals",
+        "omnidoc",
         "site",
     ):
         print(f"== {name}", flush=True)

@@ -38,6 +38,7 @@ Mode = Literal["published", "strict"]
 #: Benchmarks by the name of their task, each found at its dotted name.
 BENCHMARKS: dict[str, str] = {
     "l_citeeval": "sillok.methods.evals.lciteeval.LCiteEval",
+    "omnidocbench": "sillok.methods.evals.omnidoc.OmniDocBench",
     "prmbench": "sillok.methods.evals.prmbench.PRMBench",
     "visonlyqa": "sillok.methods.evals.visonlyqa.VisOnlyQA",
     "video_auto_arena": "sillok.methods.evals.video_arena.VideoAutoArena",

@@ -23,6 +23,8 @@ from typing import Any
 #: Where each benchmark's cases are made and scored: functions ``parity_cases(seed, n)`` and ``parity_score(case)``.
 CASES: dict[str, str] = {
     "l_citeeval": "sillok.methods.evals.lcite_parity",
+    "omnidocbench": "sillok.methods.evals.omnidoc.parity",
+    "omnidocbench_10": "sillok.methods.evals.omnidoc.parity_10",
     "prmbench": "sillok.methods.evals.prmbench_parity",
     "video_auto_arena": "sillok.methods.evals.video_arena_parity",
 }
