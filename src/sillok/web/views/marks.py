@@ -74,7 +74,7 @@ def measured(claim: str, verdict: str, scale: str, others: Iterable[tuple[str, s
 def unmeasured(shelf: Shelf, claim: Claim) -> Mark:
     """The mark of a claim that has a trial and no verdict: whether this machine could measure it."""
     asked = needs.declared(claim.trial or "") or ()
-    missing = shelf.kept(("lacking", asked), lambda: _lacking(asked))
+    missing = shelf.for_a_while(("lacking", asked), lambda: _lacking(asked))
     return Mark(claim=claim.id, state="blocked" if missing else "open", needs=missing)
 
 
