@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -57,6 +58,8 @@ def serve(
             remark("this address is open to others: everything in the record can be read there")
         if token and not given:
             remark(f"token for {shown_url}login: {token}")
+        # A page is made in some milliseconds: the thread that takes requests shall not wait five for its turn.
+        sys.setswitchinterval(0.001)
         config = uvicorn.Config(
             app, log_level="warning", server_header=False, access_log=False, timeout_graceful_shutdown=2
         )

@@ -8,12 +8,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 
 from sillok.record import search
 from sillok.record.codec import add_missing, clean, dump, upsert
 from sillok.record.model import StoredClaim, StoredDigest, StoredEntry, StoredPaper
 from sillok.record.tables import claims, digests, entries, papers, summaries
+
+_LANGUAGES = (
+    select(summaries)
+    .where(summaries.c.paper.in_(bindparam("ids", expanding=True)))
+    .order_by(summaries.c.language)
+)
 
 
 def put_papers(connection: Connection, batch: Sequence[StoredPaper]) -> None:
@@ -77,8 +83,7 @@ def read_papers(
     texts: dict[str, dict[str, str]] = {}
     for start in range(0, len(rows), 1000):
         ids = [row.id for row in rows[start : start + 1000]]
-        languages = select(summaries).where(summaries.c.paper.in_(ids)).order_by(summaries.c.language)
-        for paper, language, body in connection.execute(languages):
+        for paper, language, body in connection.execute(_LANGUAGES, {"ids": ids}):
             texts.setdefault(paper, {})[language] = body
     return [
         StoredPaper(

@@ -145,7 +145,7 @@ def run(request: Request, site: SiteHere, reader: Reader, id: api.RunId) -> Resp
 def search_values(site: Site) -> dict[str, Any]:
     """What the search form offers."""
     return {
-        "families": [one.name for one in views.families(site.shelf).families],
+        "families": views.family_names(site.shelf),
         "verdicts": VERDICTS,
         "needed": site.shelf.for_a_while("needed", lambda: _needed(site)),
     }
