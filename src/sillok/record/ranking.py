@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 from sqlalchemy import Connection, bindparam, select, text
@@ -32,9 +32,13 @@ _TEXTS = select(summaries).where(summaries.c.paper.in_(bindparam("ids", expandin
 
 
 def rank(
-    connection: Connection, pool: list[int], asked: list[Phrase], rarity: list[float]
+    connection: Connection,
+    pool: list[int],
+    asked: list[Phrase],
+    rarity: list[float],
+    must: Sequence[Sequence[tuple[str, ...]]] = (),
 ) -> list[tuple[float, int]]:
-    """Score the pool by BM25F (k1 = 1.2, b = 0.3), best first.
+    """Score the pool by BM25F (k1 = 1.2, b = 0.3), best first; what lacks all phrases of a group of `must` is left out.
 
     Counting is done on bytes, as the database holds them: making text of some hundred papers would cost as
     much as finding them.
@@ -50,7 +54,10 @@ def rank(
         needles.append((begin if phrase.open else b"", begin + b" ", weight))
     in_title, in_authors, in_body = _WEIGHTS
     scored = []
+    groups = [[f" {' '.join(tokens)} ".encode() for tokens in group] for group in must]
     for key, title, authors, body in rows:
+        if not all(any(w in title or w in body or w in authors for w in group) for group in groups):
+            continue
         each = in_body / (0.7 + 0.3 * len(body) / mean)
         score = 0.0
         for begin, word, weight in needles:

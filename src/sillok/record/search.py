@@ -31,6 +31,8 @@ from sillok.record.tables import papers, search, summaries, verdicts, words
 from sillok.record.text import MAX_TOKENS, Phrase, phrases, tokens
 
 POOL = 300
+RARE = 2 * POOL  # a word that fewer papers have is rare
+COMMON = 10 * POOL  # a word that more papers have is not looked for in the index beside a rare one
 MAX_PHRASES = 32  # of a query; a reader types fewer, a program that pastes a page is cut here
 MAX_ENDINGS = 12  # the commonest words that the beginning of a word may stand for
 _ALL = ""  # in `words`: the row that counts the papers themselves
@@ -135,13 +137,22 @@ def find(connection: Connection, query: str, *, limit: int, offset: int, filters
     groups = [_endings(connection, phrase) for phrase in asked]
     if not all(groups):
         return []
-    rarity = _rarity(connection, groups)
-    if rarity is None:
+    having, total = _having(connection, groups)
+    if not all(having):
         return []
-    match = _match(connection, groups, filters.tags)
-    newest = _newest(connection, "all", match, POOL, low, high)
-    pool = sorted({*newest, *_newest(connection, "title", match, POOL, low, high)}, reverse=True)
-    ranked = rank(connection, pool, asked, rarity)[offset : offset + limit]
+    # Where a word is rare enough for all of its papers to be ranked, words that most papers have are looked for
+    # in these and not in the index, which would have to be read from end to end.
+    least = min(having)
+    common = [least < POOL and count > COMMON for count in having]
+    match = _match(
+        connection, [g for g, often in zip(groups, common, strict=True) if not often], filters.tags
+    )
+    pool = newest = _newest(connection, "all", match, POOL, low, high)
+    if len(newest) == POOL:
+        pool = sorted({*newest, *_newest(connection, "title", match, POOL, low, high)}, reverse=True)
+    rarity = [math.log1p(total / count) for count in having]
+    must = [g for g, often in zip(groups, common, strict=True) if often]
+    ranked = rank(connection, pool, asked, rarity, must)[offset : offset + limit]
     if len(ranked) < limit and len(newest) == POOL:
         skip = max(0, offset - len(pool))
         rest = _newest(connection, "all", match, limit - len(ranked) + skip + len(pool), low, newest[-1])
@@ -260,17 +271,14 @@ def _endings(connection: Connection, phrase: Phrase) -> list[tuple[str, ...]]:
     return [(*phrase.tokens[:-1], word) for word in known]
 
 
-def _rarity(connection: Connection, groups: list[list[tuple[str, ...]]]) -> list[float] | None:
-    """How much each word of the query tells: ln(1 + papers / papers that have it); None where none has it."""
+def _having(connection: Connection, groups: list[list[tuple[str, ...]]]) -> tuple[list[int], int]:
+    """How many papers can have each part of the query, at most; and how many papers there are, at least 1."""
     wanted = {token for group in groups for phrase in group for token in phrase} | {_ALL}
     known = {row.word: row.papers for row in connection.execute(_COUNTS, {"words": sorted(wanted)})}
-    out = []
-    for group in groups:
-        having = sum(min(known.get(token, 0) for token in phrase) for phrase in group)
-        if having <= 0:
-            return None
-        out.append(math.log1p(max(known.get(_ALL, 1), 1) / having))
-    return out
+    having = [
+        sum(max(0, min(known.get(token, 0) for token in phrase)) for phrase in group) for group in groups
+    ]
+    return having, max(known.get(_ALL, 1), 1)
 
 
 def _match(connection: Connection, groups: list[list[tuple[str, ...]]], tags: list[str]) -> str:
