@@ -47,6 +47,8 @@ def rank(
         rows = connection.execute(_POOL_POSTGRES, {"keys": pool}).fetchall()
     else:
         rows = connection.execute(_POOL_SQLITE, {"keys": json.dumps(pool)}).fetchall()
+    groups = [[f" {' '.join(tokens)} ".encode() for tokens in group] for group in must]
+    rows = [row for row in rows if all(any(w in t for w in group for t in row[1:]) for group in groups)]
     mean = sum(len(row[3]) for row in rows) / max(len(rows), 1)
     needles = []
     for phrase, weight in zip(asked, rarity, strict=True):
@@ -54,10 +56,7 @@ def rank(
         needles.append((begin if phrase.open else b"", begin + b" ", weight))
     in_title, in_authors, in_body = _WEIGHTS
     scored = []
-    groups = [[f" {' '.join(tokens)} ".encode() for tokens in group] for group in must]
     for key, title, authors, body in rows:
-        if not all(any(w in title or w in body or w in authors for w in group) for group in groups):
-            continue
         each = in_body / (0.7 + 0.3 * len(body) / mean)
         score = 0.0
         for begin, word, weight in needles:

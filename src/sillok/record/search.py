@@ -31,7 +31,7 @@ from sillok.record.tables import papers, search, summaries, verdicts, words
 from sillok.record.text import MAX_TOKENS, Phrase, phrases, tokens
 
 POOL = 300
-RARE = 2 * POOL  # a word that fewer papers have is rare
+RARE = POOL  # a word that fewer papers have is rare
 COMMON = 10 * POOL  # a word that more papers have is not looked for in the index beside a rare one
 MAX_PHRASES = 32  # of a query; a reader types fewer, a program that pastes a page is cut here
 MAX_ENDINGS = 12  # the commonest words that the beginning of a word may stand for
@@ -140,20 +140,18 @@ def find(connection: Connection, query: str, *, limit: int, offset: int, filters
     having, total = _having(connection, groups)
     if not all(having):
         return []
-    # Where a word is rare enough for all of its papers to be ranked, words that most papers have are looked for
+    # Where a word is rare enough for all of its papers to be read, words that many papers have are looked for
     # in these and not in the index, which would have to be read from end to end.
-    least = min(having)
-    common = [least < POOL and count > COMMON for count in having]
-    match = _match(
-        connection, [g for g, often in zip(groups, common, strict=True) if not often], filters.tags
-    )
-    pool = newest = _newest(connection, "all", match, POOL, low, high)
-    if len(newest) == POOL:
-        pool = sorted({*newest, *_newest(connection, "title", match, POOL, low, high)}, reverse=True)
+    rare = min(having) < RARE
+    must = [group for group, count in zip(groups, having, strict=True) if rare and count > COMMON]
+    match = _match(connection, [group for group in groups if group not in must], filters.tags)
+    most = RARE if must else POOL
+    pool = newest = _newest(connection, "all", match, most, low, high)
+    if len(newest) == most:
+        pool = sorted({*newest, *_newest(connection, "title", match, most, low, high)}, reverse=True)
     rarity = [math.log1p(total / count) for count in having]
-    must = [g for g, often in zip(groups, common, strict=True) if often]
     ranked = rank(connection, pool, asked, rarity, must)[offset : offset + limit]
-    if len(ranked) < limit and len(newest) == POOL:
+    if len(ranked) < limit and len(newest) == most:
         skip = max(0, offset - len(pool))
         rest = _newest(connection, "all", match, limit - len(ranked) + skip + len(pool), low, newest[-1])
         rest = [key for key in rest if key not in set(pool)][skip : skip + limit - len(ranked)]
