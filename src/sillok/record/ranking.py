@@ -108,8 +108,10 @@ def _snippet(texts: dict[str, str], asked: list[Phrase], width: int = 200) -> st
         if not ordered:
             return ""
         body, start = ordered[0], 0
-    piece = " ".join(body[start : start + width].split())
-    return ("… " if start else "") + piece + (" …" if start + width < len(body) else "")
+    piece = body[start : start + width]
+    if start + width < len(body) and not body[start + width].isspace():
+        piece = piece.rsplit(maxsplit=1)[0] if len(piece.split()) > 1 else piece  # no half of a word
+    return ("… " if start else "") + " ".join(piece.split()) + (" …" if start + width < len(body) else "")
 
 
 def _surface(terms: tuple[str, ...]) -> str:

@@ -20,7 +20,7 @@ from sillok.digest.publish.page import markdown
 from sillok.verify.progress import duration
 from sillok.verify.tables import number
 from sillok.web.models import Lang
-from sillok.web.words import LANGUAGES, NAMES, WORDS
+from sillok.web.words import LANGUAGES, NAMES, WORDS, section
 
 TEASER = 260  # characters of a summary in a list
 THEMES = ("system", "light", "dark")
@@ -157,6 +157,7 @@ def environment() -> jinja2.Environment:
         "duration": duration,
         "slug": slug,
         "fact": fact,
+        "section": section,
     }
     found.globals |= {
         "LANGUAGES": LANGUAGES,
