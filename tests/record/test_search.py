@@ -138,6 +138,8 @@ def test_a_snippet_is_in_the_language_of_the_query(library: Record) -> None:
     snippet = library.search("needle")[0].snippet
     assert "needle" in snippet and snippet.startswith("… ") and snippet.endswith(" …") and len(snippet) < 220
     assert library.search("peng")[0].snippet.startswith("Training large models")
+    library.add_paper("2", title="t", authors=[], summaries={"en": "haystack sevenfold " * 40})
+    assert library.search("haystack")[0].snippet.endswith(("sevenfold …", "haystack …")), "no half of a word"
 
 
 def test_a_changed_paper_is_found_by_its_new_words_only(library: Record) -> None:

@@ -75,6 +75,9 @@ def test_a_page_fits_every_width(page: Any, server: str, path: str) -> None:
             "all => all.filter(x => x.offsetParent).filter(x => x.getBoundingClientRect().height < 24).length"
         )
         assert low == 0, f"targets under 24 px at {width}"
+    assert page.evaluate("document.querySelector('.pages ul').getBoundingClientRect().height") < 45, "one row"
+    beyond = "all => all.filter(x => x.scrollWidth > x.parentElement.clientWidth).map(x => x.className)"
+    assert page.locator("table.stacked").evaluate_all(beyond) == [], "on a phone these tables are lists"
 
 
 def test_nothing_moves_while_a_page_loads(page: Any, server: str) -> None:
@@ -128,7 +131,8 @@ def test_the_language_is_switched_and_kept(page: Any, server: str) -> None:
     assert page.locator("h1").inner_text() == "분야"
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).wordBreak") == "keep-all"
     page.goto(f"{server}/papers/2411.19870")
-    assert "모멘텀" in page.locator(".summary").first.inner_text()
+    summary = page.locator(".summary").first.inner_text()
+    assert "모멘텀" in summary and "새로운 점" in summary and "What's New" not in summary
     page.get_by_role("link", name="English").click()
     assert "momentum" in page.locator(".summary").first.inner_text()
 
