@@ -9,6 +9,7 @@ under a name that changes with what is in it; what was kept under other names is
 from __future__ import annotations
 
 import hashlib
+import inspect
 import os
 import sqlite3
 import time
@@ -22,9 +23,8 @@ import numpy as np
 import platformdirs
 from sqlalchemy import event, text
 
-from sillok.record import Machine, Record, StoredPaper, StoredRun, StoredVerdict, migrate, run_id
-from sillok.record import search as search_module
-from sillok.record import text as text_module
+from sillok.record import Machine, Record, StoredPaper, StoredRun, StoredVerdict, migrate, run_id, search
+from sillok.record import text as record_text
 from sillok.record.runs import add_run, add_verdict
 
 EACH = 20  # runs of a measured paper: two arms, ten seeds
@@ -50,13 +50,17 @@ class Words:
     """A Zipf vocabulary in two languages; `draw` gives words as numbers."""
 
     def __init__(self, rng: np.random.Generator, size: int = 30_000) -> None:
-        letters = list("etaoinshrdlcumwfgypbvk")
+        letters = np.array(list("etaoinshrdlcumwfgypbvk"))
         odds = np.linspace(3, 0.3, len(letters))
-        syllables = [chr(code) for code in rng.choice(np.arange(0xAC00, 0xD7A4), 600, replace=False)]
+        drawn = rng.choice(letters, (size, 11), p=odds / odds.sum())
         self.en = COMMON_EN + [
-            "".join(rng.choice(letters, int(rng.integers(4, 12)), p=odds / odds.sum())) for _ in range(size)
+            "".join(row[:n]) for row, n in zip(drawn, rng.integers(4, 12, size), strict=True)
         ]
-        self.ko = COMMON_KO + ["".join(rng.choice(syllables, int(rng.integers(2, 5)))) for _ in range(size)]
+        hangul = np.array([chr(code) for code in range(0xAC00, 0xD7A4)])
+        drawn = rng.choice(rng.choice(hangul, 600, replace=False), (size, 4))
+        self.ko = COMMON_KO + [
+            "".join(row[:n]) for row, n in zip(drawn, rng.integers(2, 5, size), strict=True)
+        ]
         weights = 1 / (np.arange(len(self.ko)) + 2.7)
         self.cumulative = np.cumsum(weights / weights.sum())
 
@@ -230,8 +234,8 @@ def place(record: str | None, count: int, runs: int, seed: int) -> str:
 def kept(count: int, runs: int, seed: int) -> Path:
     """The record's file; it is made where it is missing or was made by other code."""
     told = f"{count} {runs} {seed} {migrate.HEAD} {Path(__file__).read_text(encoding='utf-8')}"
-    for module in (search_module, text_module):  # what decides what the index holds
-        told += Path(str(module.__file__)).read_text(encoding="utf-8")
+    for part in (search.index, search._row, search._key, search._tags, search.tag, record_text):
+        told += inspect.getsource(part)  # what decides what the index holds
     name = f"{count}-{runs}-{hashlib.sha256(told.encode()).hexdigest()[:12]}.sqlite"
     folder = Path(os.environ.get("SILLOK_BENCH") or platformdirs.user_cache_path("sillok") / "benchmarks")
     place = folder / name
