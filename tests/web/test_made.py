@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from sqlalchemy.pool import QueuePool
 from starlette.testclient import TestClient
 
 from sillok import digest
@@ -156,3 +159,29 @@ def test_a_page_of_one_reader_is_not_given_to_another(place: Path, writer: Recor
         assert stranger.get(path).text.count(f'<html lang="{lang}" data-theme="{theme}">') == 1, "kept"
     hosts = {TestClient(site, base_url=f"http://{name}").get("/").text for name in ("a.example", "b.example")}
     assert len(hosts) == 2, "addresses in full are each host's own"
+
+
+def test_who_counts_does_not_wait_for_those_who_wait_for_him(writer: Record) -> None:
+    """Others hold every other connection of the record while they wait for what one thread counts."""
+    connections = writer._engine.pool
+    assert isinstance(connections, QueuePool)
+    most = connections.size() + connections._max_overflow
+    shelf, counting, inside = Shelf(writer), threading.Event(), threading.Semaphore(0)
+
+    def count() -> int:
+        counting.set()
+        for _ in range(most - 1):
+            assert inside.acquire(timeout=20)
+        inside.acquire(timeout=0.3)  # one more, if there is a connection for it
+        return len(writer.papers())
+
+    def wait(_: int) -> int:
+        assert counting.wait(20)
+        with writer.at_once():
+            inside.release()
+            return shelf.kept("papers", count)
+
+    with ThreadPoolExecutor(most + 1) as pool:
+        first = pool.submit(lambda: shelf.kept("papers", count))
+        rest = pool.map(wait, range(most))
+        assert {first.result(), *rest} == {len(writer.papers())}

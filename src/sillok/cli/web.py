@@ -72,6 +72,7 @@ _HOW: dict[str, Any] = {
     "server_header": False,
     "access_log": False,
     "timeout_graceful_shutdown": 2,
+    "timeout_keep_alive": 75,  # longer than clients and proxies keep a connection: the last word is theirs
 }
 
 

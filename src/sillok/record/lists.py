@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
 
 from sillok.record import search
+from sillok.record.codec import texts_of
 from sillok.record.model import StoredEntry, StoredVerdict
 from sillok.record.runs import read_verdicts
-from sillok.record.tables import digests, entries, papers, runs, summaries, verdicts
+from sillok.record.tables import digests, entries, papers, runs, verdicts
 from sillok.record.tables import search as index
 
 MOST = 1000  # rows of one page; what asks for more gets these
@@ -170,10 +171,8 @@ class Lists:
 
     def summaries(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
         """Paper -> language -> text."""
-        found: dict[str, dict[str, str]] = {}
-        for row in self._rows(select(summaries).where(summaries.c.paper.in_(_some(ids)))):
-            found.setdefault(row.paper, {})[row.language] = row.text
-        return found
+        with self._reading() as connection:
+            return texts_of(connection, _some(ids))
 
     def families(self) -> dict[str, int]:
         """Family -> how many papers it has; papers of no family are left out."""

@@ -9,8 +9,9 @@ from itertools import pairwise
 
 from sqlalchemy import Connection, bindparam, select, text
 
+from sillok.record.codec import texts_of
 from sillok.record.model import Hit
-from sillok.record.tables import papers, search, summaries
+from sillok.record.tables import papers, search
 from sillok.record.text import Phrase, is_paired
 
 _WEIGHTS = (8.0, 3.0, 1.0)  # title, authors, summaries
@@ -28,7 +29,6 @@ _FOUND = (
     .select_from(search.join(papers, papers.c.id == search.c.paper))
     .where(search.c.key.in_(bindparam("keys", expanding=True)))
 )
-_TEXTS = select(summaries).where(summaries.c.paper.in_(bindparam("ids", expanding=True)))
 
 
 def rank(
@@ -73,10 +73,7 @@ def hits(connection: Connection, ranked: Iterable[tuple[float, int]], asked: lis
     """What a search gives for scored keys, in their order."""
     scores = {key: score for score, key in ranked}
     rows = {row.key: row for row in connection.execute(_FOUND, {"keys": list(scores)})}
-    ids = [row.id for row in rows.values()]
-    texts: dict[str, dict[str, str]] = {}
-    for paper, language, body in connection.execute(_TEXTS, {"ids": ids}):
-        texts.setdefault(paper, {})[language] = body
+    texts = texts_of(connection, [row.id for row in rows.values()])
     return [
         Hit(
             id=row.id,

@@ -59,7 +59,9 @@ class Shelf:
 
     def kept(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives of the record as it now is."""
-        return self._kept(key, make, self.record.version())
+        # The connection before the lock: who waits for a lock may hold the last connection that its holder needs.
+        with self.record.at_once() as version:
+            return self._kept(key, make, version)
 
     def for_a_while(self, key: Hashable, make: Callable[[], T]) -> T:
         """What `make` gives of this machine, at most `AGE` seconds old."""
