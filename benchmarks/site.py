@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 from filled import Words, fill, measured, place
 from search import queries
 
@@ -32,13 +33,13 @@ KINDS = ("today", "paper", "search")
 
 
 @contextmanager
-def served(record: str) -> Iterator[str]:
-    """The address of the site, served by a process of its own with one worker."""
+def served(record: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of the site, and the process of its own that serves it, with one worker."""
     command = [sys.executable, "-m", "sillok.cli", "serve", "--port", "0", "--record", record]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield server.stdout.readline().strip().rstrip("/")
+            yield server.stdout.readline().strip().rstrip("/"), psutil.Process(server.pid)
         finally:
             server.terminate()
 
@@ -111,11 +112,14 @@ def load(record: str, asked: argparse.Namespace, folder: Path) -> None:
     """Serve the record, ask from another process, and print what it took."""
     with Record.open(record) as opened:
         (folder / "paths.json").write_text(json.dumps(addresses(opened, asked)), encoding="utf-8")
-    with served(record) as url:
+    with served(record) as (url, process):
+        first_page(url)  # what is loaded at the first request is no request's time
+        before = sum(process.cpu_times()[:2])
         command = [sys.executable, __file__, "--client", url, "--rate", str(asked.rate)]
         out = subprocess.run(
             [*command, "--paths", str(folder / "paths.json")], check=True, capture_output=True, text=True
         )
+        spent = sum(process.cpu_times()[:2]) - before
         sent, whole = first_page(url)
     told = json.loads(out.stdout)
     every = [one for times in told["took"].values() for one in times]
@@ -125,6 +129,7 @@ def load(record: str, asked: argparse.Namespace, folder: Path) -> None:
             f"{kind}: {len(times)} requests at {asked.rate:g}/s: p50 {p50:.1f} ms, p95 {p95:.1f} ms, "
             f"p99 {p99:.1f} ms, worst {max(times):.1f} ms"
         )
+    print(f"the server's processor time: {spent / max(len(every), 1) * 1e3:.1f} ms a request")
     print(f"errors: {len(told['errors'])} {' '.join(told['errors'][:5])}")
     print(f"first page without pictures: {sent / 1e3:.1f} KB sent, {whole / 1e3:.1f} KB unpacked")
 
@@ -159,8 +164,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if asked.seconds:
+            record = place(asked.record, asked.papers, asked.runs, asked.seed)
             print(f"load before: {os.getloadavg()[0]:.2f}", flush=True)
-            load(str(place(asked.record, asked.papers, asked.runs, asked.seed)), asked, folder)
+            load(record, asked, folder)
+            print(f"load after: {os.getloadavg()[0]:.2f}", flush=True)
         if asked.export:
             export(asked.export, asked.export // 2, asked.seed, folder)
 
