@@ -25,7 +25,9 @@ def test_the_version_changes_with_every_write_and_with_nothing_else(new_url: New
             seen.add(version)
             assert titles(record) and record.search("nothing") == [] and record.version() == version
         record.close()
+        other.add_paper("3", title="3", authors=[])
         reopened = record.version()
+        assert reopened not in seen, "what was written while nobody looked"
         assert titles(record) == ["1", "2", "3"] and record.version() == reopened
 
 

@@ -23,6 +23,7 @@ class Watch:
         self.alone = isinstance(engine.pool, StaticPool)  # in memory: one connection, which all share
         self._lock = threading.Lock()
         self._held: PoolProxiedConnection | None = None
+        self._opened = 0  # how often: what two connections count cannot be compared
 
     def version(self) -> str:
         """The word as of now."""
@@ -32,11 +33,12 @@ class Watch:
         with self._lock:
             if self._held is None:
                 self._held = self._open()
+                self._opened += 1
             held = self._held.dbapi_connection
             assert isinstance(held, sqlite3.Connection)
             # What others committed, and what was changed here: nothing, but for a record in memory.
             seen = held.execute("PRAGMA data_version").fetchone()[0]
-            return f"{seen} {held.total_changes}"
+            return f"{self._opened} {seen} {held.total_changes}"
 
     @contextmanager
     def reading(self) -> Iterator[tuple[Connection, str]]:
