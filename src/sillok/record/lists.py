@@ -105,10 +105,9 @@ _MENTIONS = (
     .order_by(digests.c.date.desc().nulls_last(), entries.c.position)
     .limit(bindparam("limit"))
 )
-_MARKS = (
-    select(*(verdicts.c[name] for name in Mark._fields))
-    .where(verdicts.c.paper.in_(bindparam("ids", expanding=True)), verdicts.c.mode == bindparam("mode"))
-    .order_by(verdicts.c.decided.desc())
+# By the key alone: where a mode and an order are asked for too, SQLite reads all verdicts of the mode in that order.
+_MARKS = select(*(verdicts.c[name] for name in Mark._fields)).where(
+    verdicts.c.paper.in_(bindparam("ids", expanding=True))
 )
 
 
@@ -230,7 +229,8 @@ class Lists:
 
     def marks(self, ids: Iterable[str], *, mode: str = "trial") -> list[Mark]:
         """The verdicts of papers, the newest first."""
-        return [Mark(*row) for row in self._rows(_MARKS, {"ids": _some(ids), "mode": mode})]
+        found = [Mark(*row) for row in self._rows(_MARKS, {"ids": _some(ids)}) if row.mode == mode]
+        return sorted(found, key=lambda mark: mark.decided, reverse=True)
 
     def verdicts(
         self, machine: str, *, before: datetime | None = None, limit: int = 50
