@@ -1,72 +1,20 @@
 """Time searches over a synthetic record of 200,000 papers, English and Korean: prints p50, p95 and the worst.
 
-python benchmarks/search.py [--papers 200000] [--record PATH_OR_URL] [--queries 600] [--seed 0]
+python benchmarks/search.py [--papers 200000] [--runs 100000] [--record PATH_OR_URL] [--queries 600] [--seed 0]
 
-The record is built where it is missing (some minutes) and kept where `--record` names one. Words follow
+The record is that of `filled.py`; `--record` names another one, which is filled where it is empty. Words follow
 Zipf's law; 모델 and "model" are in every paper, so that the queries hold the hardest words too.
 """
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 import time
-from collections.abc import Iterator
-from datetime import date, timedelta
-from pathlib import Path
 
 import numpy as np
+from filled import FAMILIES, PARTICLES, Words, place
 
-from sillok.record import Record, StoredPaper
-
-FAMILIES = ("optim", "attention", "diffusion", "search", "vision-language", "audio", "agents", "theory")
-PARTICLES = ("", "의", "을", "를", "은", "는", "이", "가", "에서", "으로", "와", "과", "에", "도", "합니다")
-COMMON_EN = [
-    *("the", "of", "and", "to", "a", "in", "we", "for", "model", "models", "is", "on", "with", "that"),
-    *("training", "learning", "data", "large", "language", "method", "performance", "results", "image"),
-    *("attention", "diffusion", "generation", "low-rank", "state-of-the-art", "benchmark"),
-]
-COMMON_KO = [
-    *("모델", "학습", "데이터", "성능", "방법", "논문", "이미지", "생성", "언어", "대규모", "제안", "결과"),
-    *("연구", "효율", "주의집중", "강화학습"),
-]
-
-
-class Words:
-    """A Zipf vocabulary in two languages; `draw` gives words as numbers."""
-
-    def __init__(self, rng: np.random.Generator, size: int = 30_000) -> None:
-        letters = list("etaoinshrdlcumwfgypbvk")
-        odds = np.linspace(3, 0.3, len(letters))
-        syllables = [chr(code) for code in rng.choice(np.arange(0xAC00, 0xD7A4), 600, replace=False)]
-        self.en = COMMON_EN + [
-            "".join(rng.choice(letters, int(rng.integers(4, 12)), p=odds / odds.sum())) for _ in range(size)
-        ]
-        self.ko = COMMON_KO + ["".join(rng.choice(syllables, int(rng.integers(2, 5)))) for _ in range(size)]
-        weights = 1 / (np.arange(len(self.ko)) + 2.7)
-        self.cumulative = np.cumsum(weights / weights.sum())
-
-    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
-        return np.searchsorted(self.cumulative, rng.random(count)).clip(max=len(self.ko) - 1)
-
-
-def papers(count: int, words: Words, rng: np.random.Generator) -> Iterator[StoredPaper]:
-    for number in range(count):
-        title = [words.en[i] for i in words.draw(rng, 8)]
-        english = " ".join(words.en[i] for i in words.draw(rng, 70))
-        particles = rng.integers(len(PARTICLES), size=80)
-        korean = " ".join(
-            words.ko[i] + PARTICLES[p] for i, p in zip(words.draw(rng, 80), particles, strict=True)
-        )
-        authors = [" ".join(words.en[i].title() for i in rng.integers(100, 5000, 2)) for _ in range(5)]
-        yield StoredPaper(
-            id=f"{10 + number // 20_000}{number // 1700 % 12 + 1:02d}.{number % 100_000:05d}",
-            title=" ".join(title).capitalize(),
-            authors=tuple(authors),
-            published=str(date(2015, 1, 1) + timedelta(days=number * 3650 // count)),
-            family=FAMILIES[number % len(FAMILIES)],
-            summaries={"en": f"A model: {english}.", "ko": f"이 모델은 {korean}."},
-        )
+from sillok.record import Record
 
 
 def queries(
@@ -107,19 +55,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--papers", type=int, default=200_000)
     parser.add_argument("--record", default=None)
+    parser.add_argument("--runs", type=int, default=100_000)
     parser.add_argument("--queries", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
-    rng = np.random.default_rng(asked.seed)
-    words = Words(rng)
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        Record.open(asked.record or Path(folder) / "r.sqlite") as record,
-    ):
-        if not record.papers(limit=1):
-            began = time.perf_counter()
-            record.add_papers(papers(asked.papers, words, rng))
-            print(f"built {asked.papers:,} papers in {time.perf_counter() - began:.0f} s")
+    words = Words(np.random.default_rng(asked.seed))
+    with Record.open(place(asked.record, asked.papers, asked.runs, asked.seed)) as record:
         rng = np.random.default_rng(asked.seed + 1)
         titles = [paper.title for paper in record.papers(limit=1000, offset=asked.papers // 2)]
         record.search("warm")

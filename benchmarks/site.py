@@ -3,9 +3,9 @@
 python benchmarks/site.py [--papers 200000] [--runs 100000] [--rate 50] [--seconds 120] [--export 1000]
     [--record PATH] [--seed 0]
 
-The record is built where it is missing (some minutes, 2 GB) and kept where `--record` names one. Readers ask at a
-fixed rate from a process of their own, whether the last answer has come or not, and wait from the moment at which
-they should have asked. The export is that of another record with `--export` papers.
+The record is that of `filled.py`; `--record` names another one, which is filled where it is empty. Readers ask at
+a fixed rate from a process of their own, whether the last answer has come or not, and wait from the moment at
+which they should have asked. The export is that of another record with `--export` papers.
 """
 
 from __future__ import annotations
@@ -20,124 +20,26 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from search import Words, papers, queries
+import psutil
+from filled import Words, fill, measured, place
+from search import queries
 
-from sillok.record import Machine, Record, StoredPaper, StoredRun, StoredVerdict, run_id
-from sillok.record.runs import add_run, add_verdict
+from sillok.record import Record
 
 KINDS = ("today", "paper", "search")
-EACH = 20  # runs of a measured paper: two arms, ten seeds
-TRIAL = "sillok.trials.invented.speed"
-START = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-def a_run(paper: str, number: int, place: int) -> StoredRun:
-    """Run `number` of a paper: arms by turn, seeds upwards."""
-    arm, seed = ("baseline", "method")[number % 2], number // 2
-    machine = f"m{place % 4}"
-    return StoredRun(
-        id=run_id(f"{TRIAL}.{paper}", 1, arm, seed, "here", "trial", machine, 1),
-        paper=paper,
-        claim="speed",
-        trial=f"{TRIAL}.p{place % 50}",
-        version=1,
-        arm=arm,
-        seed=seed,
-        scale="here",
-        mode="trial",
-        state="done",
-        measures={"seconds": (2.0 if arm == "baseline" else 1.2) + seed / 50, "loss": 0.5 + seed / 100},
-        units={"seconds": "s", "loss": "nats"},
-        curves=[],
-        fingerprint={"python": "3.11.7", "torch": "2.13", "commit": "0" * 40, "device": "cpu"},
-        reason=None,
-        log="a line of a log\n" * 20,
-        started=START + timedelta(seconds=place * EACH + number),
-        seconds=12.5,
-        machine=machine,
-    )
-
-
-def a_verdict(paper: str, place: int) -> StoredVerdict:
-    """The verdict on a measured paper: each kind in its turn."""
-    return StoredVerdict(
-        paper=paper,
-        claim="speed",
-        trial=f"{TRIAL}.p{place % 50}",
-        version=1,
-        scale="here",
-        mode="trial",
-        machine=f"m{place % 4}",
-        verdict=("upheld", "not upheld", "inconclusive")[place % 3],
-        reason="seconds, method / baseline = 0.6 [0.58, 0.62] < 0.8: yes",
-        intervals={"seconds, method / baseline": {"low": 0.58, "mean": 0.6, "high": 0.62, "level": 0.95}},
-        seeds=list(range(EACH // 2)),
-        declaration={
-            "title": "Faster at the same loss.",
-            "arms": ["baseline", "method"],
-            "peers": [],
-            "measures": {
-                "seconds": {"unit": "s", "better": "lower", "text": ""},
-                "loss": {"unit": "nats", "better": "lower", "text": ""},
-            },
-            "needs": {"here": []},
-            "fault": "the method is left out",
-            "interleave": None,
-        },
-        decided=START + timedelta(seconds=(place + 1) * EACH),
-    )
-
-
-def fill(record: Record, count: int, runs: int, seed: int) -> None:
-    """Papers, runs with their verdicts on some of them, and a digest of 20 entries for each of 1,000 days."""
-    rng = np.random.default_rng(seed)
-    words = Words(rng)
-    record.add_papers(papers(count, words, rng))
-    for number in range(4):
-        record.add_machine(Machine(id=f"m{number}", data={"id": f"m{number}", "name": f"Machine {number}"}))
-    measured = measured_papers(record, count, runs)
-    with record._writing() as connection:
-        for place, paper in enumerate(measured):
-            for number in range(EACH):
-                add_run(connection, a_run(paper, number, place))
-            add_verdict(connection, a_verdict(paper, place))
-    listed = record.papers(limit=min(count, 20_000))
-    for day in range(min(1000, max(1, len(listed) // 20))):
-        inside = listed[day * 20 : day * 20 + 20]
-        date = str((START - timedelta(days=day)).date())
-        record.add_digest(date, f"{date}.md", f"digest of {date}", [entry(one) for one in inside])
-
-
-def entry(paper: StoredPaper) -> dict[str, object]:
-    """A paper as a digest lists it."""
-    return {
-        "paper": paper.id,
-        "title": paper.title,
-        "votes": len(paper.title),
-        "authors": list(paper.authors),
-        "sections": [{"name": "What's New", "text": paper.summaries["ko"]}],
-    }
-
-
-def measured_papers(record: Record, count: int, runs: int) -> list[str]:
-    """The papers that have runs, spread over the years."""
-    every = record.papers(limit=count)
-    wanted = max(1, min(len(every), runs // EACH))
-    return [one.id for one in every[:: max(1, len(every) // wanted)][:wanted]]
 
 
 @contextmanager
-def served(record: str) -> Iterator[str]:
-    """The address of the site, served by a process of its own with one worker."""
+def served(record: str) -> Iterator[tuple[str, psutil.Process]]:
+    """The address of the site, and the process of its own that serves it, with one worker."""
     command = [sys.executable, "-m", "sillok.cli", "serve", "--port", "0", "--record", record]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield server.stdout.readline().strip().rstrip("/")
+            yield server.stdout.readline().strip().rstrip("/"), psutil.Process(server.pid)
         finally:
             server.terminate()
 
@@ -147,9 +49,8 @@ def addresses(record: Record, asked: argparse.Namespace) -> list[tuple[str, str]
     rng = np.random.default_rng(asked.seed + 1)
     words = Words(np.random.default_rng(asked.seed))
     total = int(asked.rate * asked.seconds)
-    every = record.papers(limit=min(asked.papers, 20_000))
-    measured = measured_papers(record, min(asked.papers, 20_000), asked.runs)
-    with_runs = [row.paper for row in record.verdicts(mode="trial", limit=2000)] or measured
+    every = record.papers(limit=2000)
+    with_runs = measured(asked.papers, asked.runs)
     found = queries(total // 3 + 1, words, [paper.title for paper in every[:1000]], rng)
     paths = []
     for number in range(total):
@@ -157,7 +58,7 @@ def addresses(record: Record, asked: argparse.Namespace) -> list[tuple[str, str]
         if kind == "today":
             paths.append((kind, "/" if number % 2 else "/?lang=ko"))
         elif kind == "paper":
-            pool = with_runs if number % 2 else [one.id for one in every[:2000]]
+            pool = with_runs if number % 2 else [one.id for one in every]
             paths.append((kind, f"/papers/{pool[int(rng.integers(len(pool)))]}"))
         else:
             query, family = found[number // 3]
@@ -211,11 +112,14 @@ def load(record: str, asked: argparse.Namespace, folder: Path) -> None:
     """Serve the record, ask from another process, and print what it took."""
     with Record.open(record) as opened:
         (folder / "paths.json").write_text(json.dumps(addresses(opened, asked)), encoding="utf-8")
-    with served(record) as url:
+    with served(record) as (url, process):
+        first_page(url)  # what is loaded at the first request is no request's time
+        before = sum(process.cpu_times()[:2])
         command = [sys.executable, __file__, "--client", url, "--rate", str(asked.rate)]
         out = subprocess.run(
             [*command, "--paths", str(folder / "paths.json")], check=True, capture_output=True, text=True
         )
+        spent = sum(process.cpu_times()[:2]) - before
         sent, whole = first_page(url)
     told = json.loads(out.stdout)
     every = [one for times in told["took"].values() for one in times]
@@ -225,6 +129,7 @@ def load(record: str, asked: argparse.Namespace, folder: Path) -> None:
             f"{kind}: {len(times)} requests at {asked.rate:g}/s: p50 {p50:.1f} ms, p95 {p95:.1f} ms, "
             f"p99 {p99:.1f} ms, worst {max(times):.1f} ms"
         )
+    print(f"the server's processor time: {spent / max(len(every), 1) * 1e3:.1f} ms a request")
     print(f"errors: {len(told['errors'])} {' '.join(told['errors'][:5])}")
     print(f"first page without pictures: {sent / 1e3:.1f} KB sent, {whole / 1e3:.1f} KB unpacked")
 
@@ -258,17 +163,11 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        place = asked.record or str(folder / "record.sqlite")
-        with Record.open(place) as record:
-            if not record.papers(limit=1):
-                began = time.perf_counter()
-                fill(record, asked.papers, asked.runs, asked.seed)
-                print(
-                    f"built {asked.papers:,} papers and {asked.runs:,} runs in {time.perf_counter() - began:.0f} s"
-                )
         if asked.seconds:
+            record = place(asked.record, asked.papers, asked.runs, asked.seed)
             print(f"load before: {os.getloadavg()[0]:.2f}", flush=True)
-            load(place, asked, folder)
+            load(record, asked, folder)
+            print(f"load after: {os.getloadavg()[0]:.2f}", flush=True)
         if asked.export:
             export(asked.export, asked.export // 2, asked.seed, folder)
 

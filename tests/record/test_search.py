@@ -138,6 +138,8 @@ def test_a_snippet_is_in_the_language_of_the_query(library: Record) -> None:
     snippet = library.search("needle")[0].snippet
     assert "needle" in snippet and snippet.startswith("… ") and snippet.endswith(" …") and len(snippet) < 220
     assert library.search("peng")[0].snippet.startswith("Training large models")
+    library.add_paper("2", title="t", authors=[], summaries={"en": "haystack sevenfold " * 40})
+    assert library.search("haystack")[0].snippet.endswith(("sevenfold …", "haystack …")), "no half of a word"
 
 
 def test_a_changed_paper_is_found_by_its_new_words_only(library: Record) -> None:
@@ -172,6 +174,46 @@ def test_more_matches_than_are_ranked(record: Record) -> None:
     assert [hit.id for hit in record.search("title", limit=5)] == ["p0000"]
     ranked = record.search("모델 model", limit=10)
     assert all(hit.score >= after.score for hit, after in pairwise(ranked))
+
+
+def test_common_words_beside_a_rare_one_are_looked_for_in_its_papers(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record.add_papers(
+        {
+            "id": f"p{number:04d}",
+            "title": f"a model {'gadget' if number % 20 == 0 else ''}",
+            "authors": ["Ada Lovelace" if number == 40 else "Nobody"],
+            "family": "optim" if number % 40 == 0 else "search",
+            "summaries": {
+                "ko": "모델의 학습" if number != 60 else "모델",
+                "en": "low rank" if number < 50 else "low",
+            },
+        }
+        for number in range(200)
+    )
+    queries = (
+        "gadget model",
+        "gadget 모델 학습",
+        "gadget low-rank",
+        "gadget lovelace model",
+        "model gadg",
+        "low gad",
+    )
+    usual = [record.search(query, limit=50) for query in (*queries, "gadget nobody")]
+    assert [len(found) for found in usual] == [10, 9, 3, 1, 10, 10, 9]
+    matched: list[str] = []
+    newest = search._newest
+    monkeypatch.setattr(search, "_newest", lambda *given: matched.append(given[2]) or newest(*given))
+    monkeypatch.setattr(search, "COMMON", 30)
+    assert [record.search(query, limit=50) for query in (*queries, "gadget nobody")] == usual
+    assert not any("model" in match or "모델" in match for match in matched) and "gadget" in matched[0]
+    narrowed = record.search("gadget model", family="optim", limit=50)
+    assert {hit.id for hit in narrowed} == {"p0000", "p0040", "p0080", "p0120", "p0160"}
+    assert record.search("gadget model", family="optim", limit=2, offset=1) == narrowed[1:3]
+    monkeypatch.setattr(search, "RARE", 5)
+    assert [record.search(query, limit=50) for query in queries] == usual[:-1]
+    assert "model" in matched[-1] or "low" in matched[-1], "nothing is rare: all words are asked of the index"
 
 
 def test_both_databases_find_the_same(new_sqlite: Any, new_postgres: Any) -> None:

@@ -181,3 +181,24 @@ def test_in_a_browser(html: str, browser: Any, tmp_path: Path, width: int, schem
     assert all(0 < box <= width for box in boxes)
     assert page.locator("article h2").inner_text() == CARD.title
     page.close()
+
+
+def test_charts_drawn_without_checks_pass_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    import altair
+    import jsonschema
+    import vl_convert
+
+    specs: list[dict[str, Any]] = []
+    monkeypatch.setattr(vl_convert, "vegalite_to_svg", lambda spec: specs.append(spec) or "<svg >")
+    drawings = report.drawings(RESULT)
+    for one in drawings:
+        one.svg()
+    assert len(specs) == len(drawings) == 3 and {"layer" in spec for spec in specs} == {True, False}
+    for spec in specs:
+        del spec[
+            "config"
+        ]  # Sillok's own, with a background that Vega-Lite takes and its schema does not name
+        kind = altair.LayerChart if "layer" in spec else altair.Chart
+        assert kind.from_dict(spec).to_dict()["$schema"] == spec["$schema"]
+        with pytest.raises(jsonschema.ValidationError):
+            kind.from_dict(spec | {"width": "wide"})

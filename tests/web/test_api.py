@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from typing import Any
 
 import feedparser
@@ -98,6 +99,17 @@ def test_zotero_finds_papers_on_the_pages(client: httpx.Client) -> None:
     assert paper.count('name="citation_author"') == 3 and 'content="2024/11/29"' in paper
     digest = client.get("/digests/2025-02-03").text
     assert digest.count('class="Z3988"') == 2 and "rft.title=Trees+of+tokens" in digest
+
+
+def test_a_link_to_a_page_has_a_preview(client: httpx.Client, server: str) -> None:
+    for path in ("/", "/papers/2411.19870", "/digests/2025-02-03?lang=ko"):
+        text = client.get(path).text
+        said = dict(re.findall(r'<meta property="og:([a-z:]+)" content="([^"]*)">', text))
+        assert said["title"] and len(said["description"]) > 20 and said["url"].startswith(server)
+        assert (said["image:width"], said["image:height"]) == ("1200", "630") and said["image:alt"]
+        picture = client.get(said["image"].removeprefix(server))
+        width, height = struct.unpack(">II", picture.content[16:24])
+        assert picture.headers["content-type"] == "image/png" and (width, height) == (1200, 630)
 
 
 def test_feeds_are_atom_and_say_what_came_out(client: httpx.Client, server: str) -> None:

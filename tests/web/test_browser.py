@@ -75,6 +75,9 @@ def test_a_page_fits_every_width(page: Any, server: str, path: str) -> None:
             "all => all.filter(x => x.offsetParent).filter(x => x.getBoundingClientRect().height < 24).length"
         )
         assert low == 0, f"targets under 24 px at {width}"
+    assert page.evaluate("document.querySelector('.pages ul').getBoundingClientRect().height") < 45, "one row"
+    beyond = "all => all.filter(x => x.scrollWidth > x.parentElement.clientWidth).map(x => x.className)"
+    assert page.locator("table.stacked").evaluate_all(beyond) == [], "on a phone these tables are lists"
 
 
 def test_nothing_moves_while_a_page_loads(page: Any, server: str) -> None:
@@ -90,6 +93,39 @@ def test_nothing_moves_while_a_page_loads(page: Any, server: str) -> None:
     charts.last.scroll_into_view_if_needed()
     until(page, "Array.from(document.images).some(i => i.complete && i.naturalWidth > 0)")
     assert page.evaluate("window.moved") < 0.01
+
+
+LIGHT = """() => {
+  const small = [...document.querySelectorAll('main *')].filter(x => x.children.length === 0 && x.textContent.trim()
+    && x.offsetParent && parseFloat(getComputedStyle(x).fontSize) < 11).map(x => x.outerHTML.slice(0, 80));
+  const loaded = performance.getEntriesByType('resource').concat(performance.getEntriesByType('navigation'));
+  return {
+    small,
+    bare: [...document.images].filter(i => !i.alt || !i.width || !i.height).length,
+    named: ['title', 'meta[name=description]', 'meta[name=viewport]', 'link[rel=canonical]', 'link[rel=icon]']
+      .filter(s => !document.querySelector(s)),
+    blocking: [...document.querySelectorAll('head script:not([defer]), head link[rel=stylesheet]')].length,
+    links: [...document.querySelectorAll('main a')].filter(a => !a.textContent.trim() && !a.ariaLabel).length,
+    headings: [...document.querySelectorAll('h1')].length,
+    requests: loaded.filter(e => e.initiatorType !== 'img').length,
+    bytes: loaded.filter(e => e.initiatorType !== 'img').reduce((sum, e) => sum + e.transferSize, 0)}}"""
+
+
+@pytest.mark.parametrize("path", ["/", "/papers/2412.00100", "/search?q=model"])
+def test_what_lighthouse_would_ask_of_a_page(page: Any, server: str, path: str) -> None:
+    answers: list[Any] = []
+    page.on("response", lambda answer: answers.append(answer))
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(server + path, wait_until="networkidle")
+    told = page.evaluate(LIGHT)
+    assert (told["small"], told["bare"], told["named"], told["links"], told["headings"]) == ([], 0, [], 0, 1)
+    assert told["blocking"] == 2 and told["requests"] <= 6 and 1000 < told["bytes"] < 100_000, told
+    for answer in answers:
+        kind, length = answer.headers["content-type"], int(answer.headers.get("content-length", 9999))
+        if length > 800 and not kind.startswith("image/png"):
+            assert answer.headers.get("content-encoding") == "gzip", answer.url
+        if "/assets/" in answer.url:
+            assert "immutable" in answer.headers["cache-control"], answer.url
 
 
 def test_search_as_you_type_and_back(page: Any, server: str) -> None:
@@ -128,7 +164,8 @@ def test_the_language_is_switched_and_kept(page: Any, server: str) -> None:
     assert page.locator("h1").inner_text() == "분야"
     assert page.evaluate("getComputedStyle(document.querySelector('h1')).wordBreak") == "keep-all"
     page.goto(f"{server}/papers/2411.19870")
-    assert "모멘텀" in page.locator(".summary").first.inner_text()
+    summary = page.locator(".summary").first.inner_text()
+    assert "모멘텀" in summary and "새로운 점" in summary and "What's New" not in summary
     page.get_by_role("link", name="English").click()
     assert "momentum" in page.locator(".summary").first.inner_text()
 

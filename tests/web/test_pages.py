@@ -207,6 +207,16 @@ def test_other_hosts_methods_and_long_queries_are_refused(client: httpx.Client) 
     assert client.get("/search?q=" + "a" * 400).status_code == 422
 
 
+def test_counts_facts_and_missing_figures_have_their_words(client: httpx.Client) -> None:
+    assert ">1 paper<" in client.get("/digests").text and ">1편<" in client.get("/digests?lang=ko").text
+    assert "코어" in client.get("/machines/m1").text, "the language is kept"
+    paper = client.get(f"/papers/{samples.KOREAN}?lang=en").text
+    assert "No figure in print" in paper and "[unverified]" not in paper
+    family = client.get("/families/diffusion").text
+    assert "(not checked at the source)" in family and "[unverified]" not in family
+    assert client.get("/api/papers/2411.19870").json()["claims"][0]["printed"]["verified"] in (True, False)
+
+
 def test_answers_are_kept_by_their_tags(client: httpx.Client) -> None:
     first = client.get("/papers/2411.19870")
     again = client.get("/papers/2411.19870", headers={"if-none-match": first.headers["etag"]})

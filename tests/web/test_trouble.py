@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -67,6 +69,69 @@ def test_many_readers_at_once_get_whole_pages(server: str) -> None:
         answers = list(pool.map(reader.get, paths))
     assert [answer.status_code for answer in answers] == [200] * len(paths)
     assert all(answer.text.rstrip().endswith("</html>") for answer in answers)
+
+
+WATCHED: list[
+    list[str]
+] = []  # what is opened or called while a test looks; an audit hook cannot be taken back
+
+
+def _watch(event: str, given: tuple[object, ...]) -> None:
+    if WATCHED and event in ("open", "socket.connect", "socket.getaddrinfo", "subprocess.Popen"):
+        WATCHED[-1].append(f"{event} {given[:2]}")
+
+
+def test_no_request_reaches_a_file_or_another_host(record: Record) -> None:
+    reader = TestClient(application(record))
+    addresses = [
+        *("/", "/digests/2025-02-03", "/digests/2025-02-04", "/papers/2411.19870", "/search?q=model"),
+        *(
+            "/machines/m1",
+            "/runs/demo-1-trial",
+            "/feeds/digests.xml",
+            "/sitemap.xml",
+            "/api/papers/2411.19870",
+        ),
+        *re.findall(
+            r'(?:src|href)="(/(?:charts|pictures|assets)/[^"]+)"', reader.get("/papers/2412.00100").text
+        )[:9],
+    ]
+    up = (
+        "../" * 8 + "etc/passwd",
+        "%2e%2e%2f" * 8 + "etc%2fpasswd",
+        "..%5c..%5csetup.cfg",
+        "%2fetc%2fpasswd",
+        "x%00.svg",
+    )
+    below = (
+        "/assets/",
+        "/pictures/",
+        "/charts/",
+        "/charts/runs/",
+        "/papers/",
+        "/digests/",
+        "/feeds/digests/",
+        "/runs/",
+    )
+    wrong = [f"{place}{name}" for place in below for name in up]
+    wrong += [f"/charts/{name}/a/record/m1/here/0.svg" for name in up]
+    # Templates and what draws are loaded when they are first used.
+    expected = [reader.get(address).text for address in [*addresses, wrong[0]]]
+    sys.addaudithook(_watch)
+    seen: list[str] = []
+    WATCHED.append(seen)
+    try:
+        with Path(__file__).open() as _:
+            assert any("test_trouble" in event for event in seen), "the hook is at work"
+        seen.clear()
+        assert [reader.get(address).text for address in [*addresses, wrong[0]]] == expected
+        answers = [reader.get(address) for address in wrong]
+    finally:
+        WATCHED.clear()
+    assert seen == []
+    assert {answer.status_code for answer in answers} <= {404, 422} and not any(
+        "root:" in a.text for a in answers
+    )
 
 
 def test_what_is_counted_is_counted_once_for_all(shelf: Shelf) -> None:

@@ -6,7 +6,7 @@ import os
 import secrets
 import socket
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -33,34 +33,60 @@ def serve(
         ),
     ] = False,
     jobs: Annotated[int | None, typer.Option(min=1, help="Cores that runs may use (default: all).")] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, max=64, help="Processes that answer; 1 with --allow-runs.")
+    ] = 1,
 ) -> None:
     """Open the site: read, search and compare in a browser, and start runs if allowed. Ctrl-C ends it."""
     _check(url)
+    if workers > 1 and allow_runs:
+        raise ValueError(f"workers: {workers}, but --allow-runs needs one process, which holds the queue")
     import uvicorn
 
     from sillok.record import Record
     from sillok.web import application
-    from sillok.web.security import LOOPBACK, accepted
+    from sillok.web.security import accepted
+    from sillok.web.workers import hand_over, prompt
 
     given = os.environ.pop("SILLOK_TOKEN", "") or None  # not for the workers to see
     token = (given or secrets.token_urlsafe(24)) if allow_runs else None
-    listener = _listen(host, port)
-    with listener, Record.open(record) as opened:
+    hosts = accepted(host, url)
+    with _listen(host, port) as listener, Record.open(record) as opened:
         if allow_runs and opened.read_only:
             raise RuntimeError("--allow-runs: the record can only be read here")
-        app = application(opened, url=url, hosts=accepted(host, url), token=token, jobs=jobs)
-        at = listener.getsockname()[1]
-        shown = f"[{host}]" if ":" in host else host
-        shown_url = f"http://{shown}:{at}/"
-        print(shown_url, flush=True)
-        if host not in LOOPBACK:
-            remark("this address is open to others: everything in the record can be read there")
-        if token and not given:
-            remark(f"token for {shown_url}login: {token}")
-        config = uvicorn.Config(
-            app, log_level="warning", server_header=False, access_log=False, timeout_graceful_shutdown=2
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        if workers > 1:  # the record is there and of this Sillok's making: each of them opens it anew
+            opened.close()
+            _say(listener, host, None)
+            hand_over(record, url, hosts)
+            made = "sillok.web.workers:worker"
+            uvicorn.run(made, factory=True, workers=workers, fd=listener.fileno(), **_HOW)
+            return
+        app = application(opened, url=url, hosts=hosts, token=token, jobs=jobs)
+        _say(listener, host, None if given else token)
+        prompt()
+        uvicorn.Server(uvicorn.Config(app, **_HOW)).run(sockets=[listener])
+
+
+_HOW: dict[str, Any] = {
+    "log_level": "warning",
+    "server_header": False,
+    "access_log": False,
+    "timeout_graceful_shutdown": 2,
+    "timeout_keep_alive": 75,  # longer than clients and proxies keep a connection: the last word is theirs
+}
+
+
+def _say(listener: socket.socket, host: str, token: str | None) -> None:
+    """Tell the address, and a token that was made."""
+    from sillok.web.security import LOOPBACK
+
+    shown = f"[{host}]" if ":" in host else host
+    url = f"http://{shown}:{listener.getsockname()[1]}/"
+    print(url, flush=True)
+    if host not in LOOPBACK:
+        remark("this address is open to others: everything in the record can be read there")
+    if token:
+        remark(f"token for {url}login: {token}")
 
 
 def export_site(folder: Path, record: str | None, url: str | None) -> None:

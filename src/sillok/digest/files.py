@@ -10,24 +10,26 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def write_if_changed(path: Path, text: str) -> bool:
-    """Write UTF-8 text atomically, line ends as they are; return False, and touch nothing, where it is there.
+def write_if_changed(path: Path, content: str | bytes, *, sync: bool = True) -> bool:
+    """Write bytes, or text as UTF-8 with its line ends, atomically; return False, and touch nothing, where it is there.
+
+    Without `sync` a power cut may lose it: for what can be made again, and is too many files to wait for each.
 
     Raises:
         OSError: the folder cannot be made or written.
     """
-    data = text.encode("utf-8")
+    data = content.encode("utf-8") if isinstance(content, str) else content
     try:
         if path.read_bytes() == data:
             return False
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, data)
+    write_whole(path, data, sync=sync)
     return True
 
 
-def write_whole(path: Path, data: bytes, partial: Path | None = None) -> None:
+def write_whole(path: Path, data: bytes, partial: Path | None = None, *, sync: bool = True) -> None:
     """Write a file so that it is there whole or not at all; `partial`, of the same disk, holds it until then.
 
     Raises:
@@ -37,8 +39,9 @@ def write_whole(path: Path, data: bytes, partial: Path | None = None) -> None:
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
         Path(temporary).chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
         Path(temporary).replace(path)
     except BaseException as error:

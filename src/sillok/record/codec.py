@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, bindparam, select
 from sqlalchemy.dialects import sqlite
+
+from sillok.record.tables import summaries
 
 
 def dump(argument: str, value: Any) -> str:
@@ -40,6 +42,22 @@ def one_of(argument: str, value: str, accepted: tuple[str, ...]) -> str:
     if value not in accepted:
         raise ValueError(f"{argument}: {value!r} is none of {', '.join(map(repr, accepted))}")
     return value
+
+
+_TEXTS = (
+    select(summaries)
+    .where(summaries.c.paper.in_(bindparam("ids", expanding=True)))
+    .order_by(summaries.c.language)
+)
+
+
+def texts_of(connection: Connection, ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The summaries of papers: paper -> language -> text."""
+    found: dict[str, dict[str, str]] = {}
+    for start in range(0, len(ids), 1000):
+        for paper, language, body in connection.execute(_TEXTS, {"ids": ids[start : start + 1000]}):
+            found.setdefault(paper, {})[language] = body
+    return found
 
 
 def insert(connection: Connection, table: Table) -> Any:

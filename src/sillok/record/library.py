@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from sillok.record import search
-from sillok.record.codec import add_missing, clean, dump, upsert
+from sillok.record.codec import add_missing, clean, dump, texts_of, upsert
 from sillok.record.model import StoredClaim, StoredDigest, StoredEntry, StoredPaper
 from sillok.record.tables import claims, digests, entries, papers, summaries
 
@@ -74,12 +74,7 @@ def read_papers(
     if family is not None:
         query = query.where(papers.c.family == family)
     rows = connection.execute(query.limit(limit).offset(offset)).fetchall()
-    texts: dict[str, dict[str, str]] = {}
-    for start in range(0, len(rows), 1000):
-        ids = [row.id for row in rows[start : start + 1000]]
-        languages = select(summaries).where(summaries.c.paper.in_(ids)).order_by(summaries.c.language)
-        for paper, language, body in connection.execute(languages):
-            texts.setdefault(paper, {})[language] = body
+    texts = texts_of(connection, [row.id for row in rows])
     return [
         StoredPaper(
             id=row.id,

@@ -12,12 +12,13 @@ from contextlib import AbstractContextManager
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
 
 from sillok.record import search
+from sillok.record.codec import texts_of
 from sillok.record.model import StoredEntry, StoredVerdict
 from sillok.record.runs import read_verdicts
-from sillok.record.tables import digests, entries, papers, runs, summaries, verdicts
+from sillok.record.tables import digests, entries, papers, runs, verdicts
 from sillok.record.tables import search as index
 
 MOST = 1000  # rows of one page; what asks for more gets these
@@ -86,15 +87,39 @@ class RunRow(NamedTuple):
     machine: str
 
 
+# What every page asks for is built once: SQLAlchemy takes longer to build these than SQLite to answer them.
+_TITLES = select(papers.c.id, papers.c.title, papers.c.family, papers.c.published).where(
+    papers.c.id.in_(bindparam("ids", expanding=True))
+)
+_ENTRIES = (
+    select(entries)
+    .where(entries.c.digest == bindparam("digest"))
+    .order_by(entries.c.position)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+_MENTIONS = (
+    select(entries.c.paper, entries.c.digest, digests.c.date, entries.c.position, entries.c.votes)
+    .join(digests, digests.c.id == entries.c.digest)
+    .where(entries.c.paper == bindparam("paper"))
+    .order_by(digests.c.date.desc().nulls_last(), entries.c.position)
+    .limit(bindparam("limit"))
+)
+# By the key alone: where a mode and an order are asked for too, SQLite reads all verdicts of the mode in that order.
+_MARKS = select(*(verdicts.c[name] for name in Mark._fields)).where(
+    verdicts.c.paper.in_(bindparam("ids", expanding=True))
+)
+
+
 class Lists:
     """What `Record.lists` gives. Limits above `MOST` are cut to it; ValueError for a negative one."""
 
     def __init__(self, reading: Callable[[], AbstractContextManager[Connection]]) -> None:
         self._reading = reading
 
-    def _rows(self, query: Any) -> list[Any]:
+    def _rows(self, query: Any, values: dict[str, Any] | None = None) -> list[Any]:
         with self._reading() as connection:
-            return list(connection.execute(query).fetchall())
+            return list(connection.execute(query, values or {}).fetchall())
 
     def papers(
         self,
@@ -131,11 +156,8 @@ class Lists:
 
     def titles(self, ids: Iterable[str]) -> dict[str, PaperRow]:
         """Papers by id, for those of `ids` that are in the record; `key` is 0."""
-        columns = (papers.c.id, papers.c.title, papers.c.family, papers.c.published)
-        query = select(*columns).where(papers.c.id.in_(_some(ids)))
-        return {
-            row.id: PaperRow(row.id, row.title, row.family, row.published, 0) for row in self._rows(query)
-        }
+        rows = self._rows(_TITLES, {"ids": _some(ids)})
+        return {row.id: PaperRow(row.id, row.title, row.family, row.published, 0) for row in rows}
 
     def facts(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
         """The facts of papers by id, for those of `ids` that are in the record."""
@@ -148,10 +170,8 @@ class Lists:
 
     def summaries(self, ids: Iterable[str]) -> dict[str, dict[str, str]]:
         """Paper -> language -> text."""
-        found: dict[str, dict[str, str]] = {}
-        for row in self._rows(select(summaries).where(summaries.c.paper.in_(_some(ids)))):
-            found.setdefault(row.paper, {})[row.language] = row.text
-        return found
+        with self._reading() as connection:
+            return texts_of(connection, _some(ids))
 
     def families(self) -> dict[str, int]:
         """Family -> how many papers it has; papers of no family are left out."""
@@ -190,7 +210,7 @@ class Lists:
 
     def entries(self, digest: str, *, offset: int = 0, limit: int = 50) -> list[StoredEntry]:
         """The entries of a digest in their order."""
-        query = select(entries).where(entries.c.digest == digest).order_by(entries.c.position)
+        values = {"digest": digest, "limit": _bound(limit), "offset": offset}
         return [
             StoredEntry(
                 position=row.position,
@@ -200,23 +220,17 @@ class Lists:
                 authors=tuple(json.loads(row.authors)),
                 sections=json.loads(row.sections),
             )
-            for row in self._rows(query.limit(_bound(limit)).offset(offset))
+            for row in self._rows(_ENTRIES, values)
         ]
 
     def mentions(self, paper: str, limit: int = 50) -> list[Mention]:
         """Where digests list a paper, the newest first."""
-        columns = (entries.c.paper, entries.c.digest, digests.c.date, entries.c.position, entries.c.votes)
-        query = (
-            select(*columns).join(digests, digests.c.id == entries.c.digest).where(entries.c.paper == paper)
-        )
-        query = query.order_by(digests.c.date.desc().nulls_last(), entries.c.position).limit(_bound(limit))
-        return [Mention(*row) for row in self._rows(query)]
+        return [Mention(*row) for row in self._rows(_MENTIONS, {"paper": paper, "limit": _bound(limit)})]
 
     def marks(self, ids: Iterable[str], *, mode: str = "trial") -> list[Mark]:
         """The verdicts of papers, the newest first."""
-        query = select(*(verdicts.c[name] for name in Mark._fields))
-        query = query.where(verdicts.c.paper.in_(_some(ids)), verdicts.c.mode == mode)
-        return [Mark(*row) for row in self._rows(query.order_by(verdicts.c.decided.desc()))]
+        found = [Mark(*row) for row in self._rows(_MARKS, {"ids": _some(ids)}) if row.mode == mode]
+        return sorted(found, key=lambda mark: mark.decided, reverse=True)
 
     def verdicts(
         self, machine: str, *, before: datetime | None = None, limit: int = 50

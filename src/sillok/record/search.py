@@ -17,25 +17,27 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, select, text
 
 from sillok.record.codec import insert
 from sillok.record.model import Hit
+from sillok.record.ranking import hits, rank
 from sillok.record.tables import papers, search, summaries, verdicts, words
-from sillok.record.text import MAX_TOKENS, Phrase, is_paired, phrases, tokens
+from sillok.record.text import MAX_TOKENS, Phrase, phrases, tokens
 
 POOL = 300
+RARE = POOL  # a word that fewer papers have is rare
+COMMON = 10 * POOL  # a word that more papers have is not looked for in the index beside a rare one
 MAX_PHRASES = 32  # of a query; a reader types fewer, a program that pastes a page is cut here
 MAX_ENDINGS = 12  # the commonest words that the beginning of a word may stand for
-_WEIGHTS = (8.0, 3.0, 1.0)  # title, authors, summaries
 _ALL = ""  # in `words`: the row that counts the papers themselves
 LAST = (1 << 63) - 1  # a key that no paper has, for none is as great
+_COUNTS = select(words).where(words.c.word.in_(bindparam("words", expanding=True)))
 _LOCK = 0x5111_0D  # PostgreSQL: two that count words at once would wait for each other in a circle
 
 
@@ -131,23 +133,30 @@ def find(connection: Connection, query: str, *, limit: int, offset: int, filters
         if filters == Filters():
             return []
         keys = browse(connection, filters.tags, limit + offset, low, high)[offset:]
-        return _hits(connection, [(0.0, key) for key in keys], [])
+        return hits(connection, [(0.0, key) for key in keys], [])
     groups = [_endings(connection, phrase) for phrase in asked]
     if not all(groups):
         return []
-    rarity = _rarity(connection, groups)
-    if rarity is None:
+    having, total = _having(connection, groups)
+    if not all(having):
         return []
-    match = _match(connection, groups, filters.tags)
-    newest = _newest(connection, "all", match, POOL, low, high)
-    pool = sorted({*newest, *_newest(connection, "title", match, POOL, low, high)}, reverse=True)
-    ranked = _rank(connection, pool, asked, rarity)[offset : offset + limit]
-    if len(ranked) < limit and len(newest) == POOL:
+    # Where a word is rare enough for all of its papers to be read, words that many papers have are looked for
+    # in these and not in the index, which would have to be read from end to end.
+    rare = min(having) < RARE
+    must = [group for group, count in zip(groups, having, strict=True) if rare and count > COMMON]
+    match = _match(connection, [group for group in groups if group not in must], filters.tags)
+    most = RARE if must else POOL
+    pool = newest = _newest(connection, "all", match, most, low, high)
+    if len(newest) == most:
+        pool = sorted({*newest, *_newest(connection, "title", match, most, low, high)}, reverse=True)
+    rarity = [math.log1p(total / count) for count in having]
+    ranked = rank(connection, pool, asked, rarity, must)[offset : offset + limit]
+    if len(ranked) < limit and len(newest) == most:
         skip = max(0, offset - len(pool))
         rest = _newest(connection, "all", match, limit - len(ranked) + skip + len(pool), low, newest[-1])
         rest = [key for key in rest if key not in set(pool)][skip : skip + limit - len(ranked)]
         ranked += [(0.0, key) for key in rest]
-    return _hits(connection, ranked, asked)
+    return hits(connection, ranked, asked)
 
 
 def browse(connection: Connection, tags: list[str], count: int, low: int, high: int) -> list[int]:
@@ -260,18 +269,14 @@ def _endings(connection: Connection, phrase: Phrase) -> list[tuple[str, ...]]:
     return [(*phrase.tokens[:-1], word) for word in known]
 
 
-def _rarity(connection: Connection, groups: list[list[tuple[str, ...]]]) -> list[float] | None:
-    """How much each word of the query tells: ln(1 + papers / papers that have it); None where none has it."""
+def _having(connection: Connection, groups: list[list[tuple[str, ...]]]) -> tuple[list[int], int]:
+    """How many papers can have each part of the query, at most; and how many papers there are, at least 1."""
     wanted = {token for group in groups for phrase in group for token in phrase} | {_ALL}
-    statement = select(words.c.word, words.c.papers).where(words.c.word.in_(bindparam("w", expanding=True)))
-    known = {row.word: row.papers for row in connection.execute(statement, {"w": sorted(wanted)})}
-    out = []
-    for group in groups:
-        having = sum(min(known.get(token, 0) for token in phrase) for phrase in group)
-        if having <= 0:
-            return None
-        out.append(math.log1p(max(known.get(_ALL, 1), 1) / having))
-    return out
+    known = {row.word: row.papers for row in connection.execute(_COUNTS, {"words": sorted(wanted)})}
+    having = [
+        sum(max(0, min(known.get(token, 0) for token in phrase)) for phrase in group) for group in groups
+    ]
+    return having, max(known.get(_ALL, 1), 1)
 
 
 def _match(connection: Connection, groups: list[list[tuple[str, ...]]], tags: list[str]) -> str:
@@ -302,92 +307,3 @@ def _newest(connection: Connection, where: str, match: str, count: int, low: int
             values[name] = bound
     query = f"SELECT {key} FROM {table} WHERE {matching}{bounds} ORDER BY {key} DESC LIMIT :n"
     return list(connection.execute(text(query), values).scalars())
-
-
-def _rank(
-    connection: Connection, pool: list[int], asked: list[Phrase], rarity: list[float]
-) -> list[tuple[float, int]]:
-    """Score the pool by BM25F (k1 = 1.2, b = 0.3), best first."""
-    statement = select(search.c.key, search.c.title, search.c.authors, search.c.body).where(
-        search.c.key.in_(bindparam("keys", expanding=True))
-    )
-    rows = connection.execute(statement, {"keys": pool}).fetchall()
-    mean = sum(len(row[3]) for row in rows) / max(len(rows), 1) or 1.0
-    needles = [
-        (f" {' '.join(p.tokens)}", "" if p.open else " ", weight)
-        for p, weight in zip(asked, rarity, strict=True)
-    ]
-    scored = []
-    for key, title, authors, body in rows:
-        length = 0.7 + 0.3 * len(body) / mean
-        fields = (
-            (f" {title} ", _WEIGHTS[0]),
-            (f" {authors} ", _WEIGHTS[1]),
-            (f" {body} ", _WEIGHTS[2] / length),
-        )
-        score = 0.0
-        for needle, end, weight in needles:
-            times = sum(field.count(needle + end) * worth for field, worth in fields)
-            if not end:  # the whole word counts twice: "model" before "modelling"
-                times += sum(field.count(needle + " ") * worth for field, worth in fields)
-            score += weight * times * 2.2 / (times + 1.2)
-        scored.append((score, key))
-    return sorted(scored, reverse=True)
-
-
-def _hits(connection: Connection, ranked: Iterable[tuple[float, int]], asked: list[Phrase]) -> list[Hit]:
-    scores = {key: score for score, key in ranked}
-    joined = search.join(papers, papers.c.id == search.c.paper)
-    columns = (search.c.key, papers.c.id, papers.c.title, papers.c.family, papers.c.published)
-    rows = {
-        row.key: row
-        for row in connection.execute(
-            select(*columns).select_from(joined).where(search.c.key.in_(list(scores)))
-        )
-    }
-    ids = [row.id for row in rows.values()]
-    texts: dict[str, dict[str, str]] = {}
-    for paper, language, body in connection.execute(select(summaries).where(summaries.c.paper.in_(ids))):
-        texts.setdefault(paper, {})[language] = body
-    return [
-        Hit(
-            id=row.id,
-            title=row.title,
-            family=row.family,
-            published=row.published,
-            snippet=_snippet(texts.get(row.id, {}), asked),
-            score=round(score, 6),
-        )
-        for key, score in scores.items()
-        if (row := rows.get(key)) is not None
-    ]
-
-
-def _snippet(texts: dict[str, str], asked: list[Phrase], width: int = 200) -> str:
-    """About `width` characters of the summary around the first word found; the reader's language first."""
-    first = "ko" if any(is_paired(phrase.tokens[-1]) for phrase in asked) else "en"
-    ordered = [texts[language] for language in sorted(texts, key=lambda code: (code != first, code))]
-    pattern = re.compile("|".join(_surface(phrase.tokens) for phrase in asked), re.IGNORECASE)
-    for body in ordered:
-        if asked and (found := pattern.search(body)):
-            start = (
-                body.rfind(" ", 0, max(0, found.start() - width // 3)) + 1
-                if found.start() > width // 3
-                else 0
-            )
-            break
-    else:
-        if not ordered:
-            return ""
-        body, start = ordered[0], 0
-    piece = " ".join(body[start : start + width].split())
-    return ("… " if start else "") + piece + (" …" if start + width < len(body) else "")
-
-
-def _surface(terms: tuple[str, ...]) -> str:
-    """A pattern for how a phrase looks in a text: pairs of one word grown together, marks between words."""
-    parts = [re.escape(terms[0])]
-    for before, term in pairwise(terms):
-        overlap = is_paired(term) and is_paired(before) and len(term) == 2 and before[-1] == term[0]
-        parts.append(re.escape(term[1:]) if overlap else r"[\W_]*" + re.escape(term))
-    return "".join(parts)

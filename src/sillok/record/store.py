@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -25,6 +26,15 @@ from sillok.record.model import (
     StoredRun,
     StoredVerdict,
 )
+from sillok.record.watch import Watch
+
+
+class _AtOnce(threading.local):
+    """What a thread that reads `at_once` reads by."""
+
+    connection: Connection | None = None
+    version: str | None = None
+
 
 _BATCH = 1000  # papers of one transaction: long enough to be fast, short enough to let others write
 
@@ -40,6 +50,8 @@ class Record:
         self._url = url
         self._engine = engine
         self.read_only = read_only
+        self._watch = Watch(url, engine)
+        self._at_once = _AtOnce()
 
     @classmethod
     def open(cls, url: str | Path | None = None, *, read_only: bool = False) -> Self:
@@ -88,10 +100,43 @@ class Record:
 
     def close(self) -> None:
         """Give the connections back; the record may be used again, and opens new ones."""
+        self._watch.close()
         self._engine.dispose()
+
+    def version(self) -> str:
+        """What changes whenever the record does: while two answers are equal, nothing was written between them.
+
+        It tells one process about every other one, and means nothing to another process.
+        """
+        shared = self._at_once.version
+        if shared is not None:
+            return shared
+        with told(self._url, "read"):
+            return self._watch.version()
+
+    @contextmanager
+    def at_once(self) -> Iterator[str]:
+        """Read as of one moment and on one connection: all that this thread reads inside, and `version`.
+
+        A long block keeps SQLite from folding its write-ahead log away.
+        """
+        if self._at_once.version is not None or self._watch.alone:
+            yield self.version()
+            return
+        with told(self._url, "read"), self._watch.reading() as (connection, version):
+            self._at_once.connection, self._at_once.version = connection, version
+            try:
+                yield version
+            finally:
+                self._at_once.connection = self._at_once.version = None
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
+        shared = self._at_once.connection
+        if shared is not None:
+            with told(self._url, "read"):
+                yield shared
+            return
         with told(self._url, "read"), self._engine.connect() as connection:
             yield connection
 

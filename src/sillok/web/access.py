@@ -1,6 +1,6 @@
 """Who may do what: the token that starts runs, sessions, and tickets against requests forged elsewhere.
 
-Nothing here is kept: sessions and tickets are signed with a secret that lives as long as the process.
+Nothing here is kept: sessions and tickets are signed with a secret that lives as long as the server.
 """
 
 from __future__ import annotations
@@ -19,15 +19,18 @@ LEAST_TOKEN = 16  # characters
 
 
 class Access:
-    """The rights on a site: whoever shows `token` may start runs; without one nobody may."""
+    """The rights on a site: whoever shows `token` may start runs; without one nobody may.
 
-    def __init__(self, token: str | None = None) -> None:
+    Processes that serve one site share `secret`; by default it is this one's own.
+    """
+
+    def __init__(self, token: str | None = None, secret: bytes | None = None) -> None:
         if token is not None and (len(token) < LEAST_TOKEN or not token.isascii() or not token.isprintable()):
             raise ValueError(
                 f"token: at least {LEAST_TOKEN} printable ASCII characters are accepted; leave SILLOK_TOKEN empty "
                 "and one is made"
             )
-        self._secret = secrets.token_bytes(32)
+        self._secret = secret or secrets.token_bytes(32)
         self._token = None if token is None else hashlib.sha256(token.encode()).digest()
 
     @property
@@ -46,7 +49,7 @@ class Access:
         return f"{ends}.{self._sign('session', ends)}"
 
     def holds(self, session: str) -> bool:
-        """Whether a session is one of this process and has not ended."""
+        """Whether a session is one of this server and has not ended."""
         ends, _, signature = session.partition(".")
         good = _same(signature, self._sign("session", ends))
         return good and self.open and ends.isdigit() and int(ends) > time.time()

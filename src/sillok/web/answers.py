@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Query, Request
 from starlette.responses import Response
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from sillok.web.access import NONCE, Access, session_of
 from sillok.web.charts import Charts
 from sillok.web.jobs import Queue
+from sillok.web.made import Pages, tag_of
 from sillok.web.models import Lang, Problem
 from sillok.web.render import THEMES, Context, page
 from sillok.web.shelf import Shelf
@@ -21,6 +22,8 @@ from sillok.web.words import LANGUAGES, WORDS, preferred
 
 YEAR = 31_536_000
 FOR_GOOD = f"public, max-age={YEAR}, immutable"  # under addresses that change with what they hold
+HTML = "text/html; charset=utf-8"
+HTML_VARIES = "Accept-Encoding, Accept-Language, Cookie"
 ASK_AGAIN = "no-cache"  # kept, and asked for again with its entity tag
 
 
@@ -33,6 +36,10 @@ class Site:
     url: str | None = None
     access: Access = field(default_factory=Access)
     queue: Queue | None = None
+    pages: Pages = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "pages", Pages(self.shelf))
 
 
 def site_of(request: Request) -> Site:
@@ -41,7 +48,12 @@ def site_of(request: Request) -> Site:
     return found
 
 
-def context_of(
+async def here(request: Request) -> Site:
+    """The site, as FastAPI asks for it: what is not async would wait for a thread."""
+    return site_of(request)
+
+
+async def context_of(
     request: Request,
     lang: Annotated[Lang | None, Query(description="The language, kept in a cookie.")] = None,
     theme: Annotated[
@@ -75,7 +87,7 @@ def plain_context(request: Request, lang: str | None = None, theme: str | None =
     )
 
 
-SiteHere = Annotated[Site, Depends(site_of)]
+SiteHere = Annotated[Site, Depends(here)]
 Reader = Annotated[Context, Depends(context_of)]
 
 
@@ -90,25 +102,60 @@ def answer(
 ) -> Response:
     """An answer with an entity tag; 304 where the reader has it already."""
     data = body.encode() if isinstance(body, str) else body
-    tag = f'W/"{hashlib.blake2b(data, digest_size=9).hexdigest()}"'
+    return _tagged(request, data, tag_of(data), type, cache, status, vary)
+
+
+def _tagged(
+    request: Request,
+    data: bytes,
+    tag: str,
+    type: str,
+    cache: str,
+    status: int,
+    vary: str,
+    packed: bytes = b"",
+) -> Response:
     headers = {"etag": tag, "cache-control": cache, "vary": vary}
     if status == 200 and tag in re.findall(r'W/"[^"]*"', request.headers.get("if-none-match", "")):
         return Response(status_code=304, headers=headers)
+    if packed and "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(packed, status, headers | {"content-encoding": "gzip"}, media_type=type)
     return Response(data, status, headers, media_type=type)
+
+
+def show(
+    request: Request, site: Site, reader: Context, template: str, make: Callable[[], dict[str, Any]]
+) -> Response:
+    """A page of the record: its template with what `make` gives, or the page as it was made before."""
+
+    def made() -> str:
+        return page(template, reader, **make())
+
+    if reader.member:  # whose pages hold forms that are theirs alone
+        with site.shelf.record.at_once():
+            return html(request, reader, made())
+    key = (template, request.url.path, request.url.query, reader.lang, reader.theme, reader.base)
+    found = site.pages.page(key, made)
+    answer = _tagged(request, found.data, found.tag, HTML, ASK_AGAIN, 200, HTML_VARIES, found.packed)
+    _keep_choices(request, reader, answer)
+    return answer
 
 
 def html(request: Request, context: Context, text: str, *, status: int = 200) -> Response:
     """A page; a language or theme that was asked for in the address is kept."""
-    vary = "Accept-Encoding, Accept-Language, Cookie"
     cache = "private, no-cache" if context.member else ASK_AGAIN
-    found = answer(request, text, "text/html; charset=utf-8", cache=cache, status=status, vary=vary)
+    found = answer(request, text, HTML, cache=cache, status=status, vary=HTML_VARIES)
     if status == 200:
-        for name, value in (("lang", context.lang), ("theme", context.theme)):
-            if name in request.query_params:
-                found.set_cookie(name, value, max_age=YEAR, samesite="lax", path="/")
+        _keep_choices(request, context, found)
     if context.member:
         _keep_nonce(request, context, found)
     return found
+
+
+def _keep_choices(request: Request, context: Context, found: Response) -> None:
+    for name, value in (("lang", context.lang), ("theme", context.theme)):
+        if name in request.query_params:
+            found.set_cookie(name, value, max_age=YEAR, samesite="lax", path="/")
 
 
 def _keep_nonce(request: Request, context: Context, found: Response) -> None:

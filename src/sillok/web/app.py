@@ -33,6 +33,7 @@ def application(
     hosts: Sequence[str] | None = None,
     token: str | None = None,
     jobs: int | None = None,
+    secret: bytes | None = None,
 ) -> FastAPI:
     """The site as an ASGI application.
 
@@ -42,6 +43,7 @@ def application(
         hosts: the only hosts that are answered; None answers any.
         token: whoever shows it may start runs and keep digests; without one the site only reads.
         jobs: cores that runs may use; None is all. They end with the application.
+        secret: what signs forms, where several processes serve one site; by default each makes its own.
 
     Raises:
         ValueError: the token is too short.
@@ -58,7 +60,7 @@ def application(
         openapi_url="/api/openapi.json",
         lifespan=_life,
     )
-    access = Access(token)
+    access = Access(token, secret)
     waiting = Queue(opened, cores=jobs) if access.open else None
     app.state.site = Site(shelf, Charts(shelf), url, access, waiting)
     if waiting is not None:  # before the pages: /runs/queue is no run

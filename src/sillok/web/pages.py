@@ -9,9 +9,8 @@ from starlette.responses import HTMLResponse, Response
 
 from sillok.verify import needs as requirements
 from sillok.web import api, cite, views
-from sillok.web.answers import Reader, Site, SiteHere, html
+from sillok.web.answers import Reader, Site, SiteHere, show
 from sillok.web.models import DigestView, PaperView
-from sillok.web.render import page
 from sillok.web.views.marks import VERDICTS
 
 router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
@@ -20,14 +19,15 @@ router = APIRouter(tags=["pages"], default_response_class=HTMLResponse)
 @router.get("/")
 def today(request: Request, site: SiteHere, reader: Reader) -> Response:
     """The latest digest."""
-    return html(request, reader, page("today.html", reader, view=views.today(site.shelf, reader.lang)))
+    return show(request, site, reader, "today.html", lambda: {"view": views.today(site.shelf, reader.lang)})
 
 
 @router.get("/digests")
 def digests(request: Request, site: SiteHere, reader: Reader, before: api.DayBefore = "") -> Response:
     """All digests."""
-    view = views.digests(site.shelf, before or None)
-    return html(request, reader, page("digests.html", reader, view=view))
+    return show(
+        request, site, reader, "digests.html", lambda: {"view": views.digests(site.shelf, before or None)}
+    )
 
 
 @router.get("/digests/{name}")
@@ -39,21 +39,25 @@ def digest(
     number: Annotated[int, Query(alias="page", ge=1, le=1000)] = 1,
 ) -> Response:
     """A digest."""
-    view = views.digest(site.shelf, name, reader.lang, number)
-    return html(request, reader, page("digest.html", reader, **digest_values(view, reader.base)))
+
+    def make() -> dict[str, Any]:
+        return digest_values(views.digest(site.shelf, name, reader.lang, number), reader.base)
+
+    return show(request, site, reader, "digest.html", make)
 
 
 @router.get("/papers/{id:path}")
 def paper(request: Request, site: SiteHere, reader: Reader, id: api.PaperId) -> Response:
     """A paper."""
-    view = views.paper(site.shelf, id, reader.lang)
-    return html(request, reader, page("paper.html", reader, view=view))
+    return show(
+        request, site, reader, "paper.html", lambda: {"view": views.paper(site.shelf, id, reader.lang)}
+    )
 
 
 @router.get("/families")
 def families(request: Request, site: SiteHere, reader: Reader) -> Response:
     """All families."""
-    return html(request, reader, page("families.html", reader, view=views.families(site.shelf)))
+    return show(request, site, reader, "families.html", lambda: {"view": views.families(site.shelf)})
 
 
 @router.get("/families/{name}")
@@ -61,8 +65,11 @@ def family(
     request: Request, site: SiteHere, reader: Reader, name: api.FamilyName, before: api.FamilyBefore = None
 ) -> Response:
     """A family, its papers compared."""
-    view = views.family(site.shelf, name, reader.lang, before)
-    return html(request, reader, page("family.html", reader, view=view, first=before is None))
+
+    def make() -> dict[str, Any]:
+        return {"view": views.family(site.shelf, name, reader.lang, before), "first": before is None}
+
+    return show(request, site, reader, "family.html", make)
 
 
 @router.get("/search")
@@ -81,15 +88,17 @@ def search(
 ) -> Response:
     """Search; with `part=hits` only the list of what was found, for the page's script."""
     asked = {"family": family, "verdict": verdict, "needs": needs, "since": since, "until": until}
-    view = api.found(site, query=q, page=number, **asked)
-    template = "hits.html" if part else "search.html"
-    return html(request, reader, page(template, reader, view=view, **search_values(site)))
+
+    def make() -> dict[str, Any]:
+        return {"view": api.found(site, query=q, page=number, **asked), **search_values(site)}
+
+    return show(request, site, reader, "hits.html" if part else "search.html", make)
 
 
 @router.get("/machines")
 def machines(request: Request, site: SiteHere, reader: Reader) -> Response:
     """All machines."""
-    return html(request, reader, page("machines.html", reader, view=views.machines(site.shelf)))
+    return show(request, site, reader, "machines.html", lambda: {"view": views.machines(site.shelf)})
 
 
 @router.get("/machines/{id}")
@@ -97,8 +106,14 @@ def machine(
     request: Request, site: SiteHere, reader: Reader, id: api.MachineId, before: api.Before = ""
 ) -> Response:
     """A machine."""
-    view = views.machine(site.shelf, id, reader.lang, api.moment_cursor(before))
-    return html(request, reader, page("machine.html", reader, view=view))
+    end = api.moment_cursor(before)
+    return show(
+        request,
+        site,
+        reader,
+        "machine.html",
+        lambda: {"view": views.machine(site.shelf, id, reader.lang, end)},
+    )
 
 
 @router.get("/runs")
@@ -113,25 +128,26 @@ def runs(
 ) -> Response:
     """All runs."""
     end = api.run_cursor(before)
-    view = views.runs(
-        site.shelf, paper=paper or None, machine=machine or None, state=state or None, before=end
-    )
     asked = {"paper": paper or None, "machine": machine or None, "state": state or None}
-    return html(request, reader, page("runs.html", reader, view=view, asked=asked))
+
+    def make() -> dict[str, Any]:
+        return {"view": views.runs(site.shelf, before=end, **asked), "asked": asked}
+
+    return show(request, site, reader, "runs.html", make)
 
 
 @router.get("/runs/{id}")
 def run(request: Request, site: SiteHere, reader: Reader, id: api.RunId) -> Response:
     """A run."""
-    return html(request, reader, page("run.html", reader, view=views.run(site.shelf, id)))
+    return show(request, site, reader, "run.html", lambda: {"view": views.run(site.shelf, id)})
 
 
 def search_values(site: Site) -> dict[str, Any]:
     """What the search form offers."""
     return {
-        "families": [one.name for one in views.families(site.shelf).families],
+        "families": views.family_names(site.shelf),
         "verdicts": VERDICTS,
-        "needed": site.shelf.kept("needed", lambda: _needed(site)),
+        "needed": site.shelf.for_a_while("needed", lambda: _needed(site)),
     }
 
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -20,7 +20,7 @@ from sillok.digest.publish.page import markdown
 from sillok.verify.progress import duration
 from sillok.verify.tables import number
 from sillok.web.models import Lang
-from sillok.web.words import LANGUAGES, NAMES, WORDS
+from sillok.web.words import LANGUAGES, NAMES, WORDS, section
 
 TEASER = 260  # characters of a summary in a list
 THEMES = ("system", "light", "dark")
@@ -36,7 +36,7 @@ class Asset:
     type: str
     data: bytes
 
-    @property
+    @cached_property
     def address(self) -> str:
         """The address, which has the content's hash in it."""
         stem, _, suffix = self.name.rpartition(".")
@@ -57,7 +57,12 @@ def assets() -> dict[str, Asset]:
 def plain_url(path: str, **query: object) -> str:
     """An address of the served site: a path with a query of what is not None."""
     given = {name: value for name, value in query.items() if value is not None}
-    return quote(path, safe="/:+") + (f"?{urlencode(given)}" if given else "")
+    return _quoted(path) + (f"?{urlencode(given)}" if given else "")
+
+
+@lru_cache(maxsize=8192)
+def _quoted(path: str) -> str:
+    return quote(path, safe="/:+")
 
 
 @dataclass(frozen=True)
@@ -157,6 +162,7 @@ def environment() -> jinja2.Environment:
         "duration": duration,
         "slug": slug,
         "fact": fact,
+        "section": section,
     }
     found.globals |= {
         "LANGUAGES": LANGUAGES,

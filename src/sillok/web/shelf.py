@@ -1,6 +1,6 @@
 """Where the views read: the record, the catalogue of cards, the shipped results and the pages' pictures.
 
-What counts over the whole record is kept for a short while: a reader sees it at most `AGE` seconds late.
+What counts over the whole record is kept until the record changes, whoever changes it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from sillok.papers import Card
 from sillok.record import Record
 from sillok.verify import fingerprint, library, results
 
-AGE = 20.0
+AGE = 20.0  # seconds after which the site looks again at what is installed
 MOST_KEPT = 500
 T = TypeVar("T")
 
@@ -54,19 +54,28 @@ class Shelf:
         self.cards: Mapping[str, Card] = {card.id: card for card in papers.catalogue().values()}
         self.days = _days(self.cards.values())
         self.pictures = _pictures(_pages())
-        self._kept: dict[Hashable, tuple[float, Any]] = {}
+        self._values: dict[Hashable, tuple[object, Any]] = {}
         self._locks: dict[Hashable, threading.RLock] = {}
 
-    def kept(self, key: Hashable, make: Callable[[], T], age: float = AGE) -> T:
-        """What `make` gives, at most `age` seconds old."""
-        found = self._kept.get(key)
-        if found is None or time.monotonic() - found[0] > age:
-            if len(self._kept) > MOST_KEPT:
-                self._kept.clear()
+    def kept(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives of the record as it now is."""
+        # The connection before the lock: who waits for a lock may hold the last connection that its holder needs.
+        with self.record.at_once() as version:
+            return self._kept(key, make, version)
+
+    def for_a_while(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What `make` gives of this machine, at most `AGE` seconds old."""
+        return self._kept(key, make, time.monotonic() // AGE)
+
+    def _kept(self, key: Hashable, make: Callable[[], T], stamp: object) -> T:
+        found = self._values.get(key)
+        if found is None or found[0] != stamp:
+            if len(self._values) > MOST_KEPT:
+                self._values.clear()
             with self._locks.setdefault(key, threading.RLock()):  # one thread counts, the others wait for it
-                found = self._kept.get(key)
-                if found is None or time.monotonic() - found[0] > age:
-                    found = self._kept[key] = (time.monotonic(), make())
+                found = self._values.get(key)
+                if found is None or found[0] != stamp:
+                    found = self._values[key] = (stamp, make())
         value: T = found[1]
         return value
 

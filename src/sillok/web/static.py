@@ -22,7 +22,7 @@ from sillok.record.text import fold
 from sillok.web import cite, feeds, pages, views
 from sillok.web.answers import Site
 from sillok.web.charts import Charts
-from sillok.web.models import Lang, Shape
+from sillok.web.models import DigestView, Lang, PaperView, Shape
 from sillok.web.render import Context, assets, page, plain_url
 from sillok.web.shelf import Shelf
 from sillok.web.views import NotFound
@@ -76,7 +76,8 @@ class Export:
         for address in ["/", "/search", *self._roots()]:
             self._follow(address)
         while self.queue:
-            self._write_address(self.queue.popleft())
+            with self.shelf.record.at_once():
+                self._write_address(self.queue.popleft())
         for one in assets().values():
             self._write(one.address.lstrip("/"), one.data)
         index = [{**row, "words": fold(row["words"])} for row in self._index()]
@@ -116,12 +117,8 @@ class Export:
 
     def _write(self, name: str, data: str | bytes) -> None:
         path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
         self.files.add(name)
-        if isinstance(data, str):
-            write_if_changed(path, data)
-        elif not path.exists() or path.read_bytes() != data:
-            path.write_bytes(data)
+        write_if_changed(path, data, sync=False)
 
     def _write_address(self, address: str) -> None:
         path = unquote(urlsplit(address).path)
@@ -137,6 +134,18 @@ class Export:
             self._write(file_name(address, lang), page(made.template, context, **made.values))
             if made.view is not None and lang == "en":
                 self._write(f"api{json_name(address)}", made.view.model_dump_json())
+                self._write_citations(path, made.view)
+
+    def _write_citations(self, path: str, view: Shape) -> None:
+        """What a paper's or a digest's page links to for citing it, from the view that is at hand."""
+        if isinstance(view, PaperView):
+            work = pages.paper_work(view, self.base)
+        elif isinstance(view, DigestView):
+            work = pages.digest_work(view, self.base)
+        else:
+            return
+        for form in cite.FORMATS:
+            self._write(f"{path.lstrip('/')}/cite.{form}", cite.cite(work, form))
 
     def _context(self, address: str, path: str, lang: Lang) -> Context:
         here = file_name(address, lang)
@@ -144,7 +153,7 @@ class Export:
         def url(path: str, **query: object) -> str:
             target = plain_url(path, **query)
             if path.startswith(("/assets/", "/pictures/", "/charts/")) or _CITE.fullmatch(path):
-                if not path.startswith("/assets/"):
+                if path.startswith(("/pictures/", "/charts/")):
                     self._follow(plain_url(path))
                 return quote(relpath(path.lstrip("/"), dirname(here) or "."))
             if path.startswith("/api/"):
@@ -169,14 +178,6 @@ class Export:
             )
         if path.startswith("/pictures/"):
             return self.shelf.pictures[path.removeprefix("/pictures/")].data
-        if found := _CITE.fullmatch(path):
-            kind, name, form = found.groups()
-            work = (
-                pages.paper_work(views.paper(self.shelf, name, "en"), self.base)
-                if kind == "papers"
-                else pages.digest_work(views.digest(self.shelf, name, "en"), self.base)
-            )
-            return cite.cite(work, form)
         return None
 
     def _page(self, address: str, path: str, lang: Lang) -> _Made | None:

@@ -36,7 +36,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "all_digests": ("All digests", "다이제스트 전체"),
     "whole_digest": ("The whole digest", "다이제스트 전체 보기"),
     "measured_last": ("Measured last", "최근 측정"),
-    "papers": ("papers", "편"),
+    "papers_n": ("{n} papers", "{n}편"),
+    "paper_1": ("1 paper", "1편"),
     "paper_count": ("Papers", "논문"),
     "votes": ("votes", "추천"),
     "vote": ("vote", "추천"),
@@ -47,7 +48,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "and_more": ("and {n} more", "외 {n}명"),
     "own_words": ("Sillok's summary", "실록의 요약"),
     "digest_words": ("The digest's words, not checked here", "다이제스트의 글, 여기서 확인하지 않음"),
-    "only_in": ("Only in {language}", "{language}로만 있음"),
+    "only_in_en": ("Only in English", "영어로만 있음"),
+    "only_in_ko": ("Only in Korean", "한국어로만 있음"),
     "no_summary": ("No summary yet.", "아직 요약이 없습니다."),
     "read_more": ("Read the summary", "요약 읽기"),
     "facts_only": ("Facts only: no claim is measured", "사실만 기록: 측정하는 주장 없음"),
@@ -70,6 +72,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "paper_says_note": ("printed by the authors, not measured here", "저자가 인쇄한 값이며 여기서 잰 값이 아님"),
     "checked_source": ("checked at the source", "출처에서 확인함"),
     "unchecked_source": ("not checked at the source", "출처에서 확인하지 않음"),
+    "no_figure": ("No figure in print", "인쇄된 수치 없음"),
     "baseline": ("baseline", "기준선"),
     "method": ("method", "방법"),
     "peer": ("peer, not judged", "참고 비교군"),
@@ -206,6 +209,28 @@ _WORDS: dict[str, tuple[str, str]] = {
 }  # fmt: skip
 
 
+# What Sillok's own summaries are divided into, and what a machine or a run's fingerprint tells, in Korean.
+_SECTIONS = {"What's New": "새로운 점", "Technical Details": "기술 내용", "Performance Highlights": "성능"}
+_FACTS = {
+    "cpu": ("Processor", "프로세서"),
+    "cores": ("Cores", "코어"),
+    "memory_gb": ("Memory (GB)", "메모리(GB)"),
+    "gpu": ("GPU", "GPU"),
+    "arch": ("Architecture", "아키텍처"),
+    "system": ("System", "운영체제"),
+    "device": ("Device", "연산 장치"),
+    "release": ("Release", "커널"),
+    "commit": ("Commit", "커밋"),
+    "threads": ("Threads", "스레드"),
+    "python": ("Python", "파이썬"),
+}
+
+
+def section(name: str, lang: Lang) -> str:
+    """The name of a section of Sillok's own summary."""
+    return _SECTIONS.get(name, name) if lang == "ko" else name
+
+
 class Words:
     """The words of one language: `words.today`, `words["not upheld"]`, `words.say("found", n=3)`."""
 
@@ -221,6 +246,15 @@ class Words:
             return self._words[name]
         except KeyError:
             raise AttributeError(name) from None
+
+    def papers_count(self, n: int) -> str:
+        """How many papers."""
+        return self._words["paper_1"] if n == 1 else self.say("papers_n", n=f"{n:,}")
+
+    def fact(self, name: str) -> str:
+        """What a property of a machine or a run is called."""
+        known = _FACTS.get(name)
+        return known[LANGUAGES.index(self.lang)] if known else name.replace("_", " ")
 
     def say(self, name: str, /, **values: object) -> str:
         """A sentence with values in it."""

@@ -2,6 +2,7 @@
 
 from sillok.web.views.digests import digest, digests, today
 from sillok.web.views.families import families, family
+from sillok.web.views.families import names as family_names
 from sillok.web.views.machines import machine, machines
 from sillok.web.views.marks import NotFound
 from sillok.web.views.papers import paper
@@ -14,6 +15,7 @@ __all__ = [
     "digests",
     "families",
     "family",
+    "family_names",
     "machine",
     "machines",
     "paper",

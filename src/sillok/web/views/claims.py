@@ -109,7 +109,7 @@ def _claim(
 def printed(claim: Claim) -> Printed:
     """What the paper prints."""
     figure = claim.paper.model_dump()
-    return Printed(text=tables.paper_figure({"paper": figure}), **figure)
+    return Printed(text=tables.paper_figure({"paper": figure | {"verified": True}}), **figure)
 
 
 def measured(result: view.Result, controls: list[Control], detail: bool = True) -> Measured:

@@ -28,7 +28,6 @@ LISTED = 40  # digests on one page
 EARLIER = 12
 LATEST = 20  # entries of the latest digest on the front page
 MEASURED = 8
-FRESH = 2.0  # seconds that the front page, which everybody asks for, may be behind the record
 
 _ID = re.compile(r"[0-9a-f]{32}")
 
@@ -52,17 +51,13 @@ class _Day:
 
 
 def today(shelf: Shelf, lang: Lang) -> Today:
-    """The front page: the latest digest, the earlier ones, and what was measured last; at most `FRESH` seconds old."""
-    return shelf.kept(("today", lang), lambda: _today(shelf, lang), FRESH)
-
-
-def _today(shelf: Shelf, lang: Lang) -> Today:
+    """The front page: the latest digest, the earlier ones, and what was measured last."""
     days = _days(shelf, None, EARLIER + 1)
     families = shelf.kept("families", shelf.record.lists.families)
     return Today(
         latest=_view(shelf, days[0], lang, 0, LATEST) if days else None,
         earlier=[day.ref for day in days[1:]],
-        measured=shelf.kept(("measured", lang), lambda: _measured(shelf, lang)),
+        measured=_measured(shelf, lang),
         papers=max(sum(families.values()), len(shelf.cards)),
         verdicts=shelf.kept("verdicts", lambda: _verdicts(shelf)),
     )

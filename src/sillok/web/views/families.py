@@ -19,8 +19,15 @@ def families(shelf: Shelf) -> Families:
     return shelf.kept("family list", lambda: _families(shelf))
 
 
+def names(shelf: Shelf) -> list[str]:
+    """The names of all families, which cost less than what is counted of them."""
+    return sorted(
+        {*shelf.kept("families", shelf.record.lists.families), *(c.family for c in shelf.cards.values())}
+    )
+
+
 def _families(shelf: Shelf) -> Families:
-    counts = dict(shelf.record.lists.families())
+    counts = dict(shelf.kept("families", shelf.record.lists.families))
     for card in shelf.cards.values():
         counts.setdefault(card.family, 0)
     found: dict[str, dict[str, int]] = {name: {} for name in counts}
@@ -54,7 +61,6 @@ def family(shelf: Shelf, name: str, lang: Lang, before: int | None = None) -> Fa
     rows = shelf.record.lists.papers(family=name, before=before, limit=PAGE + 1)
     if known is None and not rows:
         raise NotFound(f"no paper is in a family {name!r}")
-    ids = [row.id for row in rows[:PAGE]]
     return FamilyView(
         name=name,
         papers=known.papers if known else len(rows),
@@ -62,7 +68,7 @@ def family(shelf: Shelf, name: str, lang: Lang, before: int | None = None) -> Fa
         benches=[]
         if before is not None
         else shelf.kept(("benches", name, lang), lambda: _benches(shelf, name, lang)),
-        listed=marks.refs(shelf, ids),
+        listed=marks.refs(shelf, rows[:PAGE]),
         more=str(rows[PAGE - 1].key) if len(rows) > PAGE else None,
     )
 

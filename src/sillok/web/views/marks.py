@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from sillok.papers import Claim
+from sillok.record import Hit
+from sillok.record.lists import PaperRow
 from sillok.verify import needs, results
 from sillok.web.models import Lang, Mark, PaperRef
 from sillok.web.shelf import Shelf
@@ -74,7 +76,7 @@ def measured(claim: str, verdict: str, scale: str, others: Iterable[tuple[str, s
 def unmeasured(shelf: Shelf, claim: Claim) -> Mark:
     """The mark of a claim that has a trial and no verdict: whether this machine could measure it."""
     asked = needs.declared(claim.trial or "") or ()
-    missing = shelf.kept(("lacking", asked), lambda: _lacking(asked))
+    missing = shelf.for_a_while(("lacking", asked), lambda: _lacking(asked))
     return Mark(claim=claim.id, state="blocked" if missing else "open", needs=missing)
 
 
@@ -90,19 +92,18 @@ def words(claim: Claim, lang: Lang) -> tuple[str, Lang]:
     return (claim.text_ko, "ko") if lang == "ko" and claim.text_ko else (claim.text, "en")
 
 
-def refs(shelf: Shelf, ids: Iterable[str], snippets: dict[str, str] | None = None) -> list[PaperRef]:
-    """Papers in a list, in the order given; those that nothing is known of are left out."""
-    wanted = list(dict.fromkeys(ids))
-    titles, marks = shelf.titles(wanted), of_papers(shelf, wanted)
-    return [
-        PaperRef(
-            id=id,
-            title=titles[id][0],
-            family=titles[id][1],
-            published=titles[id][2],
-            marks=marks[id],
-            snippet=(snippets or {}).get(id, ""),
+def refs(shelf: Shelf, found: Iterable[PaperRow | Hit]) -> list[PaperRef]:
+    """Papers in a list, in the order given; a card's words go before the record's."""
+    rows = {row.id: row for row in found}
+    marks = of_papers(shelf, rows)
+    refs = []
+    for id, row in rows.items():
+        card = shelf.cards.get(id)
+        title, family, published = (
+            (card.title, card.family, card.published) if card else (row.title, row.family, row.published)
         )
-        for id in wanted
-        if id in titles
-    ]
+        snippet = row.snippet if isinstance(row, Hit) else ""
+        refs.append(
+            PaperRef(id=id, title=title, family=family, published=published, marks=marks[id], snippet=snippet)
+        )
+    return refs

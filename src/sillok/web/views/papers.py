@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sillok.digest import arxiv_url
 from sillok.papers import Card
 from sillok.record import StoredPaper
+from sillok.record.lists import Mention as MentionRow
 from sillok.verify import library
 from sillok.web.models import Lang, Mention, PaperView, Part, Reference, Summary
 from sillok.web.shelf import Shelf
@@ -22,8 +24,9 @@ def paper(shelf: Shelf, id: str, lang: Lang) -> PaperView:
     stored = None if card else shelf.record.paper(id)
     if card is None and stored is None:
         raise NotFound(f"no paper {id!r} is known here")
-    mentions = _mentions(shelf, id, card)
-    summaries = _summaries(shelf, id, card, stored, mentions)
+    rows = shelf.record.lists.mentions(id, MOST_MENTIONS)
+    mentions = _mentions(rows, card)
+    summaries = _summaries(shelf, card, stored, rows)
     chosen = next((one for one in summaries if one.lang == lang), summaries[0] if summaries else None)
     facts = _of_card(card) if card else _of_record(stored)
     return PaperView(
@@ -78,9 +81,8 @@ def _of_record(stored: StoredPaper | None) -> dict[str, Any]:
     }
 
 
-def _mentions(shelf: Shelf, id: str, card: Card | None) -> list[Mention]:
+def _mentions(rows: Sequence[MentionRow], card: Card | None) -> list[Mention]:
     """Where digests list the paper: those in the record, and those that its card names."""
-    rows = shelf.record.lists.mentions(id, MOST_MENTIONS)
     found = [Mention(date=row.date, digest=row.date or row.digest, votes=row.votes) for row in rows]
     read = {mention.date for mention in found}
     if card is not None:
@@ -92,11 +94,11 @@ def _mentions(shelf: Shelf, id: str, card: Card | None) -> list[Mention]:
 
 
 def _summaries(
-    shelf: Shelf, id: str, card: Card | None, stored: StoredPaper | None, mentions: list[Mention]
+    shelf: Shelf, card: Card | None, stored: StoredPaper | None, rows: Sequence[MentionRow]
 ) -> list[Summary]:
     """Sillok's own summaries, then the words of the newest digest that lists the paper, else of the record."""
     found = list(own(card)) if card else []
-    said = _digests_words(shelf, id, mentions)
+    said = _digests_words(shelf, rows)
     if said is not None:
         found.append(said)
     elif stored is not None:
@@ -123,10 +125,10 @@ def own(card: Card) -> list[Summary]:
     ]
 
 
-def _digests_words(shelf: Shelf, id: str, mentions: list[Mention]) -> Summary | None:
-    for row in shelf.record.lists.mentions(id, 1):
+def _digests_words(shelf: Shelf, rows: Sequence[MentionRow]) -> Summary | None:
+    for row in rows[:1]:
         for entry in shelf.record.lists.entries(row.digest, offset=row.position - 1, limit=1):
-            if entry.paper == id:
+            if entry.paper == row.paper:
                 return words(entry.sections)
     return None
 

@@ -44,6 +44,6 @@ def search(
         since=since,
         until=until,
         page=page,
-        hits=marks.refs(shelf, [hit.id for hit in shown], {hit.id: hit.snippet for hit in shown}),
+        hits=marks.refs(shelf, shown),
         more=page + 1 if len(hits) > PAGE and page < PAGES else None,
     )
