@@ -103,6 +103,7 @@ _REFERENCE = re.compile(
     r"|step|stage|phase|page|version)\s*\(?|(?:표|그림|식)\s?)$",
     re.IGNORECASE,
 )
+_PER_SECOND = re.compile(r"초당\s?(?:약\s?|최대\s?)?$")
 _ABOUT = re.compile(
     r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.|\bca\.|약|대략|[~∼≈])\s*$", re.IGNORECASE
 )
@@ -147,7 +148,9 @@ def _fractions(text: str) -> Iterator[Figure]:
     for match in _FRACTION.finditer(text):
         below = float(match["below"].replace(",", ""))
         if below > 0 and float(match["above"]) == 1:
-            yield Figure(match.start(), match.end(), below, "x", 1.0, len(match["below"]), printed=below)
+            yield Figure(
+                match.start(), match.end(), below, "x", 1.0, len(match["below"]), word=True, printed=below
+            )
 
 
 def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
@@ -170,12 +173,16 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
             unit, end = found
         elif (counter := COUNTER.match(text, end + (text[end : end + 1] == " "))) is not None:
             end = counter.end()
+        if unit.base == "" and _PER_SECOND.search(before) and re.match(r"\s?(?:프레임|장)", text[match.end() :]):
+            unit = Unit("fps")
         if unit.base == "s" and unit.factor > 3e7 and 1900 <= value * scale <= 2100:
             unit = Unit("")  # a year of the calendar, not a duration
         if _FACTOR.search(before):
             unit = Unit("x")
         factor = scale * power * unit.factor
-        other = value if (match["scale"] or "").strip() == "K" and unit.base == "" and decimals else None
+        # "1.2K" is 1,200 or 1.2 kelvin; "0.4만" is 4,000 or "0.4 only"
+        twofold = (match["scale"] or "") == "만" or (match["scale"] or "").strip() == "K"
+        other = value if twofold and unit.base == "" and decimals else None
         yield Figure(
             start,
             end,

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
 from sillok.digest.check.sentences import plain, sentences
-from sillok.digest.check.statements import Statement, runs, statement
+from sillok.digest.check.statements import Statement, counted, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
 from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
@@ -33,10 +33,12 @@ class Paper:
         statements: sentences and cells of tables.
         own: keys of the names that the paper gives to its own work.
         base: by a table's column, the printed value of the row that an ablation starts from.
+        lines: by axis ("row", "column") and passage of a table, the keys of each row's or column's label.
         beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
+        placed: keys that label a row or a column of a table.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
         called: keys of its names that are plain capitalised words, told by where they do not open a sentence.
         stems: stems of all its Latin words.
@@ -56,6 +58,8 @@ class Paper:
         self.beside: dict[tuple[int, str, int], list[Figure]] = defaultdict(list)
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
+        self.lines: dict[tuple[str, int], dict[int, set[str]]] = defaultdict(dict)
+        self.placed: set[str] = set()
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
         self.stems: set[str] = set()
@@ -76,6 +80,12 @@ class Paper:
                 self._prose(number, passage)
         self.own = self._own_names()
         self._close()
+        self.counts: dict[str, list[Figure]] = defaultdict(list)
+        for one in self.statements:
+            for place, figure in enumerate(one.figures):
+                for key in one.bound[place] & self.heads if one.cell else counted(one, place):
+                    if figure.unit in ("", "?") and figure.value >= 2 and figure.step >= 1:
+                        self.counts[key].append(figure)
 
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
@@ -160,11 +170,14 @@ class Paper:
         labels: list[set[str]] = []
         for column, cell in enumerate(header):
             self._header(number, column, cell, heads[column], caption)
+            self.lines["column", number][column] = heads[column]
         for line, row in enumerate(rows[1:], start=1):
             label, cells = self._row(number, line, row, heads, units, caption)
             labels.append(label)
+            self.lines["row", number][line] = label
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
+        self.placed.update(key for head in (*heads, *labels) for key in head)
         names = [{k for k in label if not k.startswith("~")} for label in labels]
         for one in names:
             for other in names:
@@ -264,13 +277,19 @@ class Paper:
         keys = {key_of(name) for name in introduced}
         return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
 
+    def _methods(self) -> set[str]:
+        """The keys of the rows of tables that have a row of the paper's own method."""
+        tables = {number for number, label, _ in self.rows if label & self.own}
+        return {key for number, label, _ in self.rows if number in tables for key in label}
+
     def _close(self) -> None:
         """Weigh terms by rarity, and index statements by their keys."""
         passages = max(1, len(self.keys))
         spread = Counter(key for counted in self.keys for key in counted)
         self.idf = {key: math.log(1 + passages / count) for key, count in spread.items()}
         self.rarest = math.log(1 + passages)
-        self._rival(key for key, count in self._data.items() if count)
+        labels = {key for _, label, _ in self.rows if label & self._methods() for key in label}
+        self._rival(key for key, count in self._data.items() if count and key not in labels)
         self._alias()
         self.by_key: dict[str, set[int]] = defaultdict(set)
         for index, one in enumerate(self.statements):
@@ -295,6 +314,10 @@ class Paper:
     def show(self, key: str) -> str:
         """The key's form in the paper, or the concept's name."""
         return self._shown.get(key, key.replace("-", " "))
+
+    def title_of(self, keys: set[str]) -> str:
+        """The keys of a row or column as words."""
+        return " ".join(sorted(self.show(key.lstrip("~")) for key in keys)) or "another one"
 
     def weight(self, key: str) -> float:
         """The rarity of a key in the paper: high for what stands in few passages."""

@@ -9,7 +9,7 @@ from sillok.digest.check.figures import Figure, matches
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
-from sillok.digest.check.statements import Statement
+from sillok.digest.check.statements import Statement, is_count
 from sillok.digest.check.tables import table_sign
 
 
@@ -18,7 +18,7 @@ def check_direction(
 ) -> None:
     """Compare the direction of a figure ("38 % faster") with that of its matches."""
     turn = claim.turn[index]
-    if turn is None or _CONDITION.match(claim.text, turn.end):
+    if turn is None or is_count(claim.figures[index]) or _CONDITION.match(claim.text, turn.end):
         return  # "with a higher rank" is a setting and no result
     floor = 0.6 * fitting[0].score
     verdicts = []
@@ -41,14 +41,14 @@ def check_direction(
             verdicts.append((against != _swapped(claim, match.statement, claim.figures[index].start), match))
     if (base := _level(claim, index, turn, fitting, paper)) is not None:
         word = claim.text[turn.start : turn.end]
-        result.fail("contradicted", f"{word}: the paper's table starts from {base:g}")
+        result.doubt("level", "contradicted", f"{word}: the paper's table starts from {base:g}")
         return
     if not verdicts:
         sign = table_sign(claim, index, paper)
-        size = turn.size or turn.good * (paper.polarity_of(claim.keys) or 1)
+        size = turn.size or _size(turn, claim.figures[index].unit, claim.keys, paper) or turn.good
         if sign and size and sign != size:
-            result.fail(
-                "contradicted", f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite"
+            result.doubt(
+                "table", "contradicted", f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite"
             )
         return
     if all(against for against, _ in verdicts):
@@ -57,7 +57,7 @@ def check_direction(
         word = claim.text[turn.start : turn.end]
         other = match.statement.turn[match.index]
         there = match.statement.text[other.start : other.end] if other else ""
-        result.fail("contradicted", f"{word}: the paper says {there!r}")
+        result.doubt("turn", "contradicted", f"{word}: the paper says {there!r}")
 
 
 _TO = re.compile(r"\bto\s*\Z")
@@ -83,7 +83,7 @@ def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], 
     return base if (figure.value / factor - base) * size < 0 else None
 
 
-_CONDITION = re.compile(r"[가-힣]{0,2}(?:면|어도|려도|여도|더라도)(?=[\s,])")
+_CONDITION = re.compile(r"[가-힣]{0,2}(?:면|어도|려도|여도|더라도|도)(?=[\s,])")
 
 
 def _between(one: Statement, index: int, turn: Direction) -> str:
@@ -146,6 +146,8 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
             continue  # figures of different kinds: a score and a count
         between = claim.text[one.end : two.start]
         turn = claim.turn[last] or claim.turn[number]
+        if claim.korean and _BEATEN.match(claim.text[two.end : two.end + 16]):  # the word stands after "보다"
+            turn = next((d for d in claim.directions if d.start >= two.end), None)
         if turn is None:
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
@@ -164,7 +166,7 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
         if wrong:
             word = claim.text[turn.start : turn.end]
             printed = f"{claim.text[one.start : one.end]} and {claim.text[two.start : two.end]}"
-            result.fail("contradicted", f"{word}: {printed} say the opposite")
+            result.doubt("pairs", "contradicted", f"{word}: {printed} say the opposite")
 
 
 _RESOURCES = {
@@ -190,6 +192,7 @@ def _size(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
     return turn.good * paper.polarity_of(keys)
 
 
+_BEATEN = re.compile(r"\)?\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회|넘|뛰어))")
 _LISTED = re.compile(r"\)?(?:이?나|와|과|및|,| and| or)\s")
 
 
@@ -222,8 +225,7 @@ def pair_sign(claim: Statement, number: int, between: str, last: int | None = No
         return 1
     if _LISTED.match(between) and claim.korean:
         return 0  # both are what is compared with
-    beaten = r"\)?\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
-    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < (
+    if _BEATEN.match(claim.text[two.end : two.end + 16]) and len(between) < (
         70 if last is None or last == number + 1 else 110
     ):
         return -1
@@ -251,4 +253,4 @@ def check_sides(claim: Statement, paper: Paper, result: Judgement) -> None:
             verdicts.append((against != _swapped(claim, one), one))
     if verdicts and all(against for against, _ in verdicts):
         result.cite(verdicts[0][1].passage)
-        result.fail("contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite")
+        result.doubt("sides", "contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite")

@@ -1,18 +1,21 @@
-"""Verdicts on one sentence of a summary: its figures, names, comparisons and words against the paper."""
+"""Verdicts on one sentence of a summary: what of it is in the paper, and what speaks against it."""
 
 from __future__ import annotations
 
-import itertools
 import re
 
+from sillok.digest.check.anchors import check_anchors
+from sillok.digest.check.counts import check_counts
+from sillok.digest.check.derived import follows
 from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.grid import check_grid, check_together
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, settles, tells
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.tables import differs, other_column, table_sign
+from sillok.digest.check.tables import other_column
 from sillok.digest.check.terms import is_name, key_of
-from sillok.digest.check.turns import check_direction, check_pairs, check_sides, pair_sign
+from sillok.digest.check.turns import check_direction, check_pairs, check_sides
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
 SAME_CONTEXT = 0.22
@@ -20,22 +23,30 @@ SAME_CONTEXT = 0.22
 SAME_CONTEXT_LONG = 0.1
 #: Another value in a context that is better by this factor and margin contradicts.
 BETTER, MARGIN = 1.3, 0.12
-#: Part of the weight of a sentence without figures that its best passages must cover.
-COVERED_ONE, COVERED_THREE = 0.42, 0.62
 #: The reason of a sentence that shares too few words with the paper; only this one a model may overrule.
 UNCOVERED = "no passage of the paper covers this sentence"
 
 
 def judge(claim: Statement, paper: Paper) -> Judgement:
     """Check one sentence of a summary."""
+    result = examine(claim, paper)
+    result.decide()
+    return result
+
+
+def examine(claim: Statement, paper: Paper) -> Judgement:
+    """Gather what speaks for and against a sentence, without a verdict."""
     result = Judgement()
     _names(claim, paper, result)
-    for index in range(len(claim.figures)):
-        _figure(claim, index, paper, result)
+    found = [_figure(claim, index, paper, result) for index in range(len(claim.figures))]
+    check_anchors(claim, found, paper, result)
+    check_grid(claim, found, paper, result)
+    check_together(claim, found, paper, result)
+    check_counts(claim, paper, result)
     check_pairs(claim, paper, result)
     if not claim.figures:
         check_sides(claim, paper, result)
-        _covered(claim, paper, result)
+    _covered(claim, paper, result)
     return result
 
 
@@ -47,18 +58,23 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
         seen.add(term.key)
         result.checked += 1
         if not (paper.has_name(term.key) or paper.has_words(claim.text[term.start : term.end])):
-            result.fail("not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
+            result.doubt("name", "not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
 
 
-def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> None:
+def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> list[Match]:
+    """Check one figure; return where the paper has it."""
     figure = claim.figures[index]
     printed = claim.text[figure.start : figure.end]
     result.checked += 1
     if _of_a_name(claim, figure, paper) or (figure.printed == 1 and figure.unit in paper.single):
-        return
+        return []
+    if figure.printed == 1 and not figure.unit:
+        return []  # "one forward pass"
+    if (figure.word and figure.unit == "x") or _PARTS.match(claim.text, figure.end):
+        return []  # "more than doubles", "a third": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
     if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
-        return  # a bare 0 or 1 that the paper has too
+        return []  # a bare 0 or 1 that the paper has too
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
     if not _telling(claim, paper):
         floor = 0.0
@@ -84,12 +100,12 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         ),
         None,
     )
-    if not fitting and _derived(claim, index, paper):
+    if not fitting and follows(claim, index, paper, printed=bool(same)):
         result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
-        return
+        return same
     if not fitting:
         _unfound(claim, index, same, unit_only, rival, paper, result)
-        return
+        return same
     best = fitting[0]
     if (
         rival is not None
@@ -98,8 +114,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         and tells(claim, index, rival, paper)
     ):
         result.cite(rival.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
-        return
+        result.doubt("outdone", "contradicted", f"{printed}: the paper says {_text(rival)} there")
+        return same
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
     )
@@ -109,39 +125,13 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         )
     if wrong_unit is not None and (best.figure.unit != figure.unit or wrong_unit in others):
         result.cite(wrong_unit.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
-        return
+        result.doubt("unit2", "contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        return same
     if (other := other_column(claim, index, fitting, paper)) is not None:
-        result.cite(best.statement.passage)
-        result.fail("contradicted", f"{printed}: {other}")
-        return
+        result.doubt("column", "contradicted", f"{printed}: {other}")
     result.cite(best.statement.passage)
     check_direction(claim, index, fitting, paper, result)
-
-
-def _derived(claim: Statement, index: int, paper: Paper) -> bool:
-    """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
-    figure = claim.figures[index]
-    if figure.word and figure.unit == "x" and figure.bound == "over":
-        return any(_at_least(figure.value, one, two) for one, two in itertools.pairwise(claim.figures))
-    if (
-        figure.unit not in ("x", "%", "point", "pp", "dB")
-        or figure.word
-        or (figure.digits < 2 and figure.step >= 1)
-    ):
-        return False
-    for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
-        sign = pair_sign(claim, number, claim.text[one.end : two.start])
-        told = sign == 1 or (sign and figure.unit != "%")  # a relative change only of "from A to B"
-        if told and figure not in (one, two) and differs(figure, one, two):
-            return True
-    return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
-
-
-def _at_least(times: float, one: Figure, two: Figure) -> bool:
-    """Tell whether two figures differ by a factor and a little more: "from 34 % to 72 %, more than twofold"."""
-    low, high = sorted((one.value, two.value))
-    return one.unit == two.unit and low > 0 and times <= high / low < times + 1
+    return same
 
 
 def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
@@ -177,28 +167,37 @@ def _unfound(
     wrong_unit = next((m for m in unit_only if not m.conflicts and m.score >= SAME_CONTEXT), None)
     if wrong_unit is not None and (not paper.thin or tells(claim, index, wrong_unit, paper, unit=False)):
         result.cite(wrong_unit.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        result.doubt("unit", "contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
         return
     if same and same[0].conflicts and not paper.thin:
         result.cite(same[0].statement.passage)
         there = f"; the paper says {_text(told)}" if told is not None else ""
-        result.fail("contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}")
+        own = same[0].theirs <= paper.own
+        result.doubt(
+            "conflict-metric" if same[0].metric else "conflict-own" if own else "conflict", "contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}"
+        )
         return
+    small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
+    kind = "absent" if not same else "elsewhere"
+    near = max((m.score for m in same if not m.conflicts), default=0.0) / SAME_CONTEXT
+    kind += "-small" if small or figure.word else "-two" if figure.digits < 3 else ""
     if told is not None:
         result.cite(told.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(told)} there")
+        result.doubt(kind, "contradicted", f"{printed}: the paper says {_text(told)} there")
+        result.signals["told" if not same else "told-other"] = 1.0
         return
     if figure.value in paper.sizes and not figure.unit and told is None:
         result.reasons.append(f"{printed}: the size of a model that the paper names")
         return
-    small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
-    if small and (rival is None or rival.score < 0.35):
-        result.reasons.append(f"{printed}: a small count that the paper does not state")
-        return
-    result.fail(
+    result.doubt(
+        kind,
         "not found",
         f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
+        1 - min(near, 0.8) if same else 1.0,
     )
+
+
+_PARTS = re.compile(r"[ -](?:quarters?|thirds?|fifths?|tenths?|halves)\b")
 
 
 def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
@@ -218,25 +217,32 @@ def _telling(claim: Statement, paper: Paper) -> bool:
 
 
 def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
-    """Check a sentence without figures by how much of it the best passages cover."""
+    """Check how much of a sentence's words the best passages have; alone it decides where there are no figures."""
     wanted: dict[str, float] = {}
     for term in claim.terms:
         weight = {"name": 1.5, "concept": 1.0, "word": 0.7}[term.kind] * min(paper.weight(term.key), 2.5)
         wanted[term.key] = max(wanted.get(term.key, 0.0), weight)
     telling = [key for key in wanted if key not in COMMON]
     found = paper.search(dict.fromkeys(wanted, 1.0), 3)
-    for _, number in found[:2]:
-        result.cite(number)
+    if not claim.figures:
+        for _, number in found[:2]:
+            result.cite(number)
     if len(telling) < 2:
-        result.empty = result.verdict == "supported"
+        result.empty = not claim.figures and not result.doubts
         return
     result.checked += 1
     total = sum(wanted.values())
     covers = [sum(w for k, w in wanted.items() if k in paper.keys[number]) / total for _, number in found]
     union = set().union(*(paper.keys[number] for _, number in found)) if found else set()
     three = sum(w for k, w in wanted.items() if k in union) / total
-    if max(covers, default=0.0) < COVERED_ONE and three < COVERED_THREE:
-        result.fail("not found", UNCOVERED)
+    absent = sum(key not in paper.idf for key in telling) / len(telling)
+    side = "figures" if claim.figures else "plain"
+    result.signals[f"{side}-one"] = 1 - max(covers, default=0.0)
+    result.signals[f"{side}-three"] = 1 - three
+    result.signals[f"{side}-absent"] = absent
+    result.signals[f"{side}-length"] = min(len(telling), 12) / 12
+    if not claim.figures:
+        result.doubt("plain", "not found", UNCOVERED)
 
 
 def _text(match: Match) -> str:

@@ -1,0 +1,116 @@
+"""Figures that a paper does not print but that follow from two which it does: differences, ratios, changes in %."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.matching import COMMON
+from sillok.digest.check.paper import Paper
+from sillok.digest.check.statements import Statement
+from sillok.digest.check.tables import differs
+from sillok.digest.check.turns import pair_sign
+
+#: Figures of one sentence of a paper that are tried in pairs at most.
+_MOST = 14
+
+
+def follows(claim: Statement, index: int, paper: Paper, *, printed: bool = False) -> bool:
+    """Tell whether a figure is the difference, the ratio or the relative change of two figures that belong together.
+
+    They are two that the sentence itself compares; or two of a table's column or row, or of a sentence of the
+    paper, both of which the sentence names. `printed` says that the paper has the figure, with something else: then
+    only a table's column will do.
+    """
+    figure = claim.figures[index]
+    if figure.digits < 2 and not figure.decimals and figure.unit not in ("x", "point", "pp"):
+        return False
+    if not _is_difference(claim, index):
+        return False
+    rest = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
+    for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
+        sign = pair_sign(claim, number, claim.text[one.end : two.start])
+        told = sign == 1 or (sign and figure.unit != "%")  # a relative change only of "from A to B"
+        if told and figure not in (one, two) and differs(figure, one, two):
+            return True
+    found: _Pairs = _rows(claim, paper)
+    if not printed:
+        found = itertools.chain(found, _columns(claim, paper), _prose(claim, paper))
+    return any(
+        _fits(figure, one, two) and (told == 2 or (told == 1 and (_among(one, rest) or _among(two, rest))))
+        for one, two, told in found
+    )
+
+
+_BY = re.compile(
+    r"(?:\bby|\bof|\bcosts?|\bloses?|\bgains?|\bonly|\bjust|\banother|\ba mere|\badds?|차이[는가]|격차[는가]|[보다]다)\s(?:\w+\s){0,2}\Z"
+)
+_AFTER = re.compile(
+    r"\s?(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|better|worse|faster|slower|larger|smaller|longer|shorter|above|below"
+    r"|ahead|behind|short of|reduction|improvement|increase|decrease|drop|gain|gap|difference|lead|advantage)\b"
+    r"|(?:만|만큼|가량|나|이나|이|가|를|을|씩)?\s?(?:더 |크게 |낮|높|앞|뒤|감소|증가|향상|개선|하락|상승|떨어|올|줄|늘|빠르|느리|차이|격차|짧|길)"
+)
+
+
+def _is_difference(claim: Statement, index: int) -> bool:
+    """Tell whether a figure is said to be a difference or a ratio, and no level."""
+    figure = claim.figures[index]
+    if figure.unit in ("x", "pp"):
+        return True
+    before = claim.text[max(0, figure.start - 30) : figure.start]
+    return _BY.search(before) is not None or _AFTER.match(claim.text, figure.end) is not None
+
+
+def _fits(figure: Figure, one: Figure, two: Figure) -> bool:
+    if figure.unit not in ("x", "%") and not (comparable(figure, one) and comparable(figure, two)):
+        return False
+    return (one.unit == two.unit or "?" in (one.unit, two.unit)) and differs(figure, one, two)
+
+
+def _among(figure: Figure, rest: list[Figure]) -> bool:
+    return any(comparable(other, figure) and matches(other, figure) for other in rest)
+
+
+#: Two figures and how far the sentence names them: 2 both, 1 one of them.
+_Pairs = Iterator[tuple[Figure, Figure, int]]
+
+
+def _rows(claim: Statement, paper: Paper) -> _Pairs:
+    """Pairs of cells of one column; told where the sentence names both rows and, if it names any, the column."""
+    said = claim.keys - COMMON
+    for (number, label, cells), (number_, label_, cells_) in itertools.combinations(paper.rows, 2):
+        if number != number_:
+            continue
+        mine, theirs = (label - label_, label_ - label) if label != label_ else (label, label_)
+        named = [bool(keys & said) or bool(keys & paper.own) for keys in (mine, theirs)]
+        if not any(named):
+            continue
+        columns = {key for head, _ in cells for key in head} & said
+        for (head, one), (head_, two) in itertools.product(cells, cells_):
+            if head == head_:
+                yield one, two, (1 + all(named)) * (bool(head & said) or not columns)
+
+
+def _columns(claim: Statement, paper: Paper) -> _Pairs:
+    """Pairs of cells of one row; told where the sentence names both columns and the row is named or the paper's own."""
+    said = claim.keys - COMMON
+    for _, label, cells in paper.rows:
+        if not (label & said or label & paper.own):
+            continue
+        for (head, one), (head_, two) in itertools.combinations(cells, 2):
+            yield one, two, 2 * bool((head - head_) & said and (head_ - head) & said)
+
+
+def _prose(claim: Statement, paper: Paper) -> _Pairs:
+    """Pairs of figures of one sentence of the paper; told where they share two terms or a name."""
+    said = claim.keys - COMMON
+    for one in paper.statements:
+        if one.cell or not 2 <= len(one.figures) <= _MOST:
+            continue
+        common = one.keys & said
+        told = (len(common) > 0) + (len(common) > 1 and any(not key.startswith("~") for key in common))
+        for first, second in itertools.combinations(one.figures, 2):
+            if not (first.word or second.word):
+                yield first, second, told
