@@ -7,11 +7,26 @@ a rival of that name which the sentence does not mention.
 
 from __future__ import annotations
 
+import re
+
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import Match
+from sillok.digest.check.matching import COMMON, Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.terms import lexicon
+from sillok.digest.check.terms import Term, lexicon
+
+
+_ON = re.compile(r"\b(?:on|across)\s(?:the\s)?\Z", re.IGNORECASE)
+_ON_KOREAN = re.compile(r"(?:\([^()]*\))?\s?(?:에서|데이터|벤치마크|의 경우)")
+
+
+def anchored(claim: Statement, found: list[list[Match]], *, tight: bool = False) -> set[str]:
+    """The keys that stand with a figure of the sentence in the paper: in its row or column, or in its sentence.
+
+    `tight` asks for those that go with the figure itself, and not with another one of its sentence.
+    """
+    near = _tight if tight else _around
+    return set().union(*(near(m) for n, m_ in enumerate(found) if _exact(claim, n) for m in m_))
 
 
 def check_anchors(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
@@ -19,41 +34,69 @@ def check_anchors(claim: Statement, found: list[list[Match]], paper: Paper, resu
     telling = [n for n, m in enumerate(found) if m and _exact(claim, n)]
     if not telling:
         return
-    near = set().union(*(_around(m) for n in telling for m in found[n]))
+    near = anchored(claim, found)
     said = claim.keys
     said = said | {alias for key in said for alias in paper.aliases.get(key, ())}
-    loose = [
-        t
+    _metrics(claim, near, paper, result)
+    loose = {
+        t.key: t
         for t in claim.terms
-        if (t.kind == "name" or t.key in paper.placed)
+        if (t.kind == "name" or (t.kind == "concept" and t.key in paper.placed and t.key not in COMMON))
         and t.key not in paper.own
-        and paper.rivals.get(t.key)
         and t.key not in near
         and not paper.aliases.get(t.key, set()) & near
-    ]
-    for term in {t.key: t for t in loose}.values():
-        rivals = paper.rivals[term.key] - said
+    }
+    if len(loose) > 3:
+        return  # an average over all that is listed
+    for key, term in loose.items():
+        rivals = set(paper.rivals.get(key, ()))
+        place = _is_place(claim, term)
+        if place:
+            rivals |= paper.data - {key}
         name = claim.text[term.start : term.end]
-        kind = "name" if term.kind == "name" else "concept"
-        for number in telling:
-            theirs = [_tight(m) & rivals for m in found[number]]
-            if not theirs or not all(theirs):
-                continue
-            figure = claim.figures[number]
-            held = sorted(set.union(*theirs), key=lambda key: (key in paper.own, key))
-            own = "-own" if all(t <= paper.own for t in theirs) else ""
-            there = paper.show(held[0].lstrip("~"))
-            result.doubt(
-                f"swap-{kind}{own}",
-                "contradicted",
-                f"{claim.text[figure.start : figure.end]}: in the paper it stands with {there}, not with {name}",
-                1.0 if figure.digits > 2 else 0.6,
-            )
-            break
-        else:
-            if term.key in paper.placed:
-                result.doubt(f"loose-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
-    _metrics(claim, near, paper, result)
+        kind = "place" if place else "name" if term.kind == "name" else "concept"
+        if _usurped(claim, found, telling, rivals - said, name, kind, paper, result):
+            continue
+        if key in paper.placed:
+            result.doubt(f"loose-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
+        elif kind != "concept":
+            result.doubt(f"stray-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
+
+
+def _is_place(claim: Statement, term: Term) -> bool:
+    """Tell whether a name says where something was measured: "on X", "X에서"."""
+    if claim.korean:
+        return term.kind == "name" and _ON_KOREAN.match(claim.text, term.end) is not None
+    return term.kind == "name" and _ON.search(claim.text[: term.start]) is not None
+
+
+def _usurped(
+    claim: Statement,
+    found: list[list[Match]],
+    telling: list[int],
+    rivals: set[str],
+    name: str,
+    kind: str,
+    paper: Paper,
+    result: Judgement,
+) -> bool:
+    """Doubt a name where a figure always stands with one of its rivals."""
+    for number in telling:
+        theirs = [_tight(m) & rivals for m in found[number]]
+        if not theirs or not all(theirs):
+            continue
+        figure = claim.figures[number]
+        held = sorted(set.union(*theirs), key=lambda key: (key in paper.own, key))
+        own = "-own" if all(t <= paper.own for t in theirs) else ""
+        there = paper.show(held[0].lstrip("~"))
+        result.doubt(
+            f"swap-{kind}{own}",
+            "contradicted",
+            f"{claim.text[figure.start : figure.end]}: in the paper it stands with {there}, not with {name}",
+            1.0 if figure.digits > 2 else 0.6,
+        )
+        return True
+    return False
 
 
 def _metrics(claim: Statement, near: set[str], paper: Paper, result: Judgement) -> None:

@@ -61,40 +61,41 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         r"\b(?:worse\w*|underperform\w*|behind|trail\w*|los(?:es?|ing)\s+(?:to|against)|slower|more expensive"
         r"|costlier|weaker|inferior|degrad\w*|deteriorat\w*|harm(?:s|ed|ing)?|hurts?|lags?|lagg\w+|slowdown"
         r"|f(?:all|ell)s? short|falling short|f(?:all|ell)s? behind|falling behind|later than|harmful|detrimental"
-        r"|suffers?|impair\w*)\b",
+        r"|suffers?|impair\w*"
+        r"|(?:los(?:es?|t|ing)|costs?|gives? up|forfeits?|sacrific\w+)(?= (?:about |only |just |another |a further )?[0-9]))\b",
     ),
     (
         +1,
         0,
-        r"증가|상승|높[은게이으아여였습고지]|높다|높였|높인|높이|늘어|늘었|늘려|늘린|늘립|늘[고며]|키우|키운|키웠|커지|커졌|커집|커져"
+        r"증가|상승|높[은게이으아여였습고지]|높다|높였|높인|높이|늘[어었려렸린립릴리고며]|키우|키운|키웠|커지|커졌|커집|커져"
         r"|(?<![가-힣])(?:큽니다|크다|크고|크며|큰|컸)"
-        r"|많습|많은|많아|많다|많고|많으며|많았|올랐|오르|오릅|올라|올립|올린|올려|올렸|길어|깁니다|길다|길었|초과|웃돌|웃돕"
+        r"|많습|많은|많아|많다|많고|많으며|많았|오[르릅]|올[랐라리립린려렸릴]|길어|깁니다|길다|길었|초과|웃돌|웃돕"
         r"|상회|확대|급증|급등|치솟|벌어[지집져졌]|벌립|벌려|넓[어혀힙]|뛰었|뛰어오",
     ),
     (
         -1,
         0,
-        r"감소|하락|낮[은게아습으고지]|낮다|낮추|낮췄|낮춥|낮출|낮춘|낮춰|낮았|줄어|줄었|줄이|줄입|줄인|줄여|줄였|줄[고며]"
+        r"감소|하락|낮[은게아습으고지]|낮다|낮추|낮췄|낮춥|낮출|낮춘|낮춰|낮았|줄[어었이입인여였일고며]"
         r"|(?<![가-힣])(?:작습|작은|작아|작다|작고|작으며|작았)"
-        r"|(?<![가-힣])(?:적습니다|적은|적다|적고|적으며|적었|적어(?!도))|떨어|내려|내리|내립|내렸|단축|짧|절감|밑돌|밑돕|하회|축소|절약"
+        r"|(?<![가-힣])(?:적습니다|적은|적다|적고|적으며|적었|적어(?!도))|떨어|내[려리립렸린릴]|단축|짧|절감|밑돌|밑돕|하회|축소|절약"
         r"|급감|급락|좁[혀힙아]|좁혀[지집졌]|경감|감축",
     ),
     (
         0,
         +1,
         r"향상|개선|우수|능가|앞서|앞섰|앞섭|앞선|앞지르|앞질|앞지릅|빠르|빠릅|빠른|빨라|빨랐|뛰어[나난넘났]|저렴|좋[은습아]|좋다|좋았"
-        r"|선호|더 나은|우세|강세|(?<![가-힣])(?:이점|이득)|우월|탁월|넘어서|넘어섰|넘어섭|압도|유리",
+        r"|선호|더 나은|우세|강세|(?<![가-힣])(?:이점|이득)|우월|탁월|넘어서|넘어섰|넘어섭|압도|유리|먼저|일찍|이른",
     ),
     (
         0,
         -1,
         r"저하|악화|뒤처|뒤떨어|뒤진|뒤집니|뒤졌|뒤지[고며는]|열등|열세|느리|느립|느린|느려|느렸|나쁘|나쁩|나빠|나빴|비싸|비쌉|비싼"
-        r"|못 미치|못 미칩|못 미쳤|못미치|부진|저조|떨어지는 성능|불리|뒤집니다",
+        r"|못 미치|못 미칩|못 미쳤|못미치|부진|저조|떨어지는 성능|불리|늦게|늦[은습었고]",
     ),
 )
 _COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _FORMS]
-_QUICK = re.compile(r"faster|quicker|shorter|sooner|earlier|accelerat|speed|빠|짧|단축", re.IGNORECASE)
-_SLOW = re.compile(r"slower|longer|later|slowdown|느|길|깁", re.IGNORECASE)
+_QUICK = re.compile(r"faster|quicker|shorter|sooner|earlier|accelerat|speed|빠|먼저|일찍|이른|짧|단축", re.IGNORECASE)
+_SLOW = re.compile(r"slower|longer|later|slowdown|느|늦|길|깁", re.IGNORECASE)
 _NOT = re.compile(
     r"\b(?:not|no|without|never|hardly|barely|nor)\b(?:\s+\w+){0,2}\s*$|\bn't(?:\s+\w+){0,1}\s*$",
     re.IGNORECASE,

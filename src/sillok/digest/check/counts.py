@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sillok.digest.check.figures import matches
 from sillok.digest.check.judgement import Judgement
+from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement, counted, is_count
 
 
-def check_counts(claim: Statement, paper: Paper, result: Judgement) -> None:
+def check_counts(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Compare each count of a sentence with the paper's counts of the same thing."""
     for index, figure in enumerate(claim.figures):
         if not is_count(figure):
@@ -24,7 +25,7 @@ def check_counts(claim: Statement, paper: Paper, result: Judgement) -> None:
         if distinct:
             shown = paper.show(sorted(things)[0].lstrip("~"))
             result.doubt(
-                "count",
+                "count-other" if found[index] else "count",
                 "contradicted",
                 f"{printed}: the paper counts {', '.join(f'{v:g}' for v in distinct[:3])} ({shown})",
                 1.0 / len(distinct),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator
 
 from sillok.digest.check.figures import Figure, comparable, matches
@@ -11,7 +10,7 @@ from sillok.digest.check.matching import COMMON
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import differs
-from sillok.digest.check.turns import pair_sign
+from sillok.digest.check.turns import is_difference, pair_sign
 
 #: Figures of one sentence of a paper that are tried in pairs at most.
 _MOST = 14
@@ -27,7 +26,7 @@ def follows(claim: Statement, index: int, paper: Paper, *, printed: bool = False
     figure = claim.figures[index]
     if figure.digits < 2 and not figure.decimals and figure.unit not in ("x", "point", "pp"):
         return False
-    if not _is_difference(claim, index):
+    if not is_difference(claim, index):
         return False
     rest = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
     for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
@@ -42,25 +41,6 @@ def follows(claim: Statement, index: int, paper: Paper, *, printed: bool = False
         _fits(figure, one, two) and (told == 2 or (told == 1 and (_among(one, rest) or _among(two, rest))))
         for one, two, told in found
     )
-
-
-_BY = re.compile(
-    r"(?:\bby|\bof|\bcosts?|\bloses?|\bgains?|\bonly|\bjust|\banother|\ba mere|\badds?|차이[는가]|격차[는가]|[보다]다)\s(?:\w+\s){0,2}\Z"
-)
-_AFTER = re.compile(
-    r"\s?(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|better|worse|faster|slower|larger|smaller|longer|shorter|above|below"
-    r"|ahead|behind|short of|reduction|improvement|increase|decrease|drop|gain|gap|difference|lead|advantage)\b"
-    r"|(?:만|만큼|가량|나|이나|이|가|를|을|씩)?\s?(?:더 |크게 |낮|높|앞|뒤|감소|증가|향상|개선|하락|상승|떨어|올|줄|늘|빠르|느리|차이|격차|짧|길)"
-)
-
-
-def _is_difference(claim: Statement, index: int) -> bool:
-    """Tell whether a figure is said to be a difference or a ratio, and no level."""
-    figure = claim.figures[index]
-    if figure.unit in ("x", "pp"):
-        return True
-    before = claim.text[max(0, figure.start - 30) : figure.start]
-    return _BY.search(before) is not None or _AFTER.match(claim.text, figure.end) is not None
 
 
 def _fits(figure: Figure, one: Figure, two: Figure) -> bool:
@@ -84,13 +64,16 @@ def _rows(claim: Statement, paper: Paper) -> _Pairs:
         if number != number_:
             continue
         mine, theirs = (label - label_, label_ - label) if label != label_ else (label, label_)
-        named = [bool(keys & said) or bool(keys & paper.own) for keys in (mine, theirs)]
+        named = [
+            bool(keys & said) or bool(keys & paper.own) or whole in paper.bases
+            for keys, whole in ((mine, label), (theirs, label_))
+        ]
         if not any(named):
             continue
         columns = {key for head, _ in cells for key in head} & said
         for (head, one), (head_, two) in itertools.product(cells, cells_):
             if head == head_:
-                yield one, two, (1 + all(named)) * (bool(head & said) or not columns)
+                yield one, two, 2 if all(named) else int(bool(head & said) or not columns)
 
 
 def _columns(claim: Statement, paper: Paper) -> _Pairs:
@@ -110,7 +93,7 @@ def _prose(claim: Statement, paper: Paper) -> _Pairs:
         if one.cell or not 2 <= len(one.figures) <= _MOST:
             continue
         common = one.keys & said
-        told = (len(common) > 0) + (len(common) > 1 and any(not key.startswith("~") for key in common))
+        told = 2 if any(not key.startswith("~") for key in common) else int(bool(common))
         for first, second in itertools.combinations(one.figures, 2):
             if not (first.word or second.word):
                 yield first, second, told

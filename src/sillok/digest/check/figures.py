@@ -74,8 +74,9 @@ _SCALES = {
 }
 _WORDS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "eighteen": 18,
-    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "dozen": 12,
+    "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
+    "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
+    "eighty": 80, "ninety": 90, "hundred": 100, "dozen": 12,
 }  # fmt: skip
 _TIMES = {
     "twice": 2.0,
@@ -94,7 +95,7 @@ _KOREAN = {
     "스무": 20,
 }  # fmt: skip
 _KOREAN_WORD = re.compile(
-    r"(?<![가-힣])(?P<word>열두|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무)\s?(?P<counter>가지|개|단계|종류|종|명|배|대의|번|차례|곳|쌍|모델|데이터|모듈|부분|층|턴|장)"
+    r"(?<![가-힣])(?P<word>열두|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무)\s?(?P<counter>가지|개|단계|종류|종|명|배|대의|번|차례|곳|쌍|모델|데이터|모듈|부분|층|턴|장)(?!째)"
 )
 _FRACTION = re.compile(r"(?P<below>[0-9][0-9,]*)\s?분의\s?(?P<above>[0-9]+)")
 _FACTOR = re.compile(r"\b(?:factor of|factors of)\s*$", re.IGNORECASE)
@@ -157,7 +158,7 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
-        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째", text[end : end + 3]):
+        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]):
             continue
         printed = match["number"].replace(",", "")
         scale = _SCALES.get((match["scale"] or "").strip().rstrip("s").lower(), 1.0)

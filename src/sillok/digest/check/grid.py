@@ -7,7 +7,7 @@ column of the same row that it does not name, has probably the wrong column; and
 from __future__ import annotations
 
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import Match
+from sillok.digest.check.matching import COMMON, Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 
@@ -19,7 +19,8 @@ def check_grid(claim: Statement, found: list[list[Match]], paper: Paper, result:
         tables = {m.statement.passage for matches in found for m in matches if m.statement.cell}
         for number in sorted(tables):
             lines = paper.lines[axis, number]
-            named = {line for line, label in lines.items() if label and label <= said}
+            named = {line for line, label in lines.items() if label - COMMON and label <= said}
+            named -= {0} if axis == "column" else set()
             if not named:
                 continue
             taken = [

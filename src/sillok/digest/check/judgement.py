@@ -9,6 +9,10 @@ from sillok.digest.check.findings import Verdict
 from sillok.digest.check.weights import BIAS, MOST, WEIGHTS
 
 
+#: Kinds of doubt about a direction, the surest first: they look at the same words, so that only one of them counts.
+DIRECTIONS = ("pairs", "turn", "level", "compared", "table", "extreme", "sides")
+
+
 @dataclass(frozen=True, slots=True)
 class Doubt:
     """Something in a sentence that speaks against it.
@@ -18,12 +22,14 @@ class Doubt:
         verdict: what the sentence is when it fails mainly for this.
         reason: one line for the reader.
         strength: from 0 to 1.
+        about: keys of the sentence's names that it is about.
     """
 
     kind: str
     verdict: Verdict
     reason: str
     strength: float = 1.0
+    about: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -46,9 +52,16 @@ class Judgement:
     checked: int = 0
     empty: bool = False
 
-    def doubt(self, kind: str, verdict: Verdict, reason: str, strength: float = 1.0) -> None:
+    def doubt(
+        self,
+        kind: str,
+        verdict: Verdict,
+        reason: str,
+        strength: float = 1.0,
+        about: frozenset[str] = frozenset(),
+    ) -> None:
         """Note what speaks against the sentence."""
-        self.doubts.append(Doubt(kind, verdict, reason, strength))
+        self.doubts.append(Doubt(kind, verdict, reason, strength, about))
 
     def fail(self, verdict: Verdict, reason: str) -> None:
         """Note a failure that needs no weighing; a contradiction outranks what was not found."""
@@ -64,8 +77,11 @@ class Judgement:
     def features(self) -> dict[str, float]:
         """Return what the score is made of: the signals, and by kind the strengths of all doubts, up to `MOST`."""
         total: dict[str, float] = defaultdict(float)
+        told = {one.kind for one in self.doubts}
+        leading = next((kind for kind in DIRECTIONS if kind in told), None)
         for one in self.doubts:
-            total[one.kind] += one.strength
+            if one.kind not in DIRECTIONS or one.kind == leading:
+                total[one.kind] += one.strength
         return {**{kind: min(sum_, MOST) for kind, sum_ in total.items()}, **self.signals}
 
     def score(self) -> float:

@@ -31,6 +31,7 @@ class Match:
     misses: list[str]
     metric: bool = False
     theirs: frozenset[str] = frozenset()
+    mine: frozenset[str] = frozenset()
 
     @property
     def figure(self) -> Figure:
@@ -68,6 +69,8 @@ def _elided(claim: Statement, index: int) -> list[Figure]:
     figure = claim.figures[index]
     if figure.unit or figure.word or figure.is_year:
         return []
+    if claim.text[figure.start : figure.end].endswith("줄"):  # lines, or joules
+        return [replace(figure, unit="J")]
     units = {f.unit: f.value / f.printed for f in claim.figures if f.unit and f.printed}
     return [
         replace(figure, unit=unit, value=figure.value * factor, step=figure.step * factor)
@@ -117,19 +120,20 @@ def _match(
     if beside and not one.cell:
         shared = sum(any(comparable(f, g) and matches(f, g) for g in one.figures) for f in beside)
         score += 0.3 * shared / len(beside)
-    conflicts, misses, metrics = _conflicts(claim, index, one, place, paper)
+    mine, conflicts, misses, metrics = _conflicts(claim, index, one, place, paper)
     shown = [paper.show(key) for key in conflicts]
     metric = bool(metrics and not conflicts)
     return Match(
-        one, place, score - 0.08 * len(misses), shown + metrics, misses, metric, frozenset(conflicts)
+        one, place, score - 0.08 * len(misses), shown + metrics, misses, metric, frozenset(conflicts), frozenset(mine)
     )
 
 
 def _conflicts(
     claim: Statement, index: int, one: Statement, place: int, paper: Paper
-) -> tuple[list[str], list[str], list[str]]:
-    """Return what stands in the paper's place of a name of the summary, what is missing there, and other metrics."""
+) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Return names of the summary, what stands in their place in the paper, what is missing there, and other metrics."""
     bound, held = one.bound[place], one.bound[place] | one.shared | one.near[place]
+    names: list[str] = []
     conflicts: list[str] = []
     misses: list[str] = []
     mine = claim.bound[index] | ((claim.near[index] & claim.shared) - claim.objects)
@@ -153,6 +157,7 @@ def _conflicts(
         if not named:
             foreign = foreign - said
         if foreign:
+            names.append(key)
             conflicts.append(sorted(foreign)[0])
         elif named and key not in one.context and key in paper.names and key not in paper.own:
             misses.append(key)
@@ -164,8 +169,9 @@ def _conflicts(
     against = (claim.objects & mine) - COMMON
     theirs = (one.objects & held) - COMMON
     if against and theirs and not against & (held - one.shared) and not theirs & said:
+        names.extend(against)
         conflicts.append(sorted(theirs)[0])
-    return conflicts, misses, _metrics(claim.figures[index].unit, mine, one, place)
+    return names, conflicts, misses, _metrics(claim.figures[index].unit, mine, one, place)
 
 
 def _alone(claim: Statement, index: int) -> bool:

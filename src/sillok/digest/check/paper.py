@@ -17,6 +17,8 @@ from sillok.digest.text import PaperText, Passage
 
 _IS_DATA = re.compile(
     r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]"
+    r"|\s+with\s+[0-9][0-9,.]*\s+(?:\w+ )?(?:hours?|images?|questions?|documents?|sentences?|utterances?|classes|tasks?"
+    r"|videos?|samples?|examples?|scenes?|pairs|episodes|clips|topics)\b"
     r"|\s+(?:data ?set|benchmark|corpus|test set)",
     re.IGNORECASE,
 )
@@ -31,13 +33,16 @@ class Paper:
 
     Attributes:
         statements: sentences and cells of tables.
+        data: keys of its names that are data sets or the like: results are "on" them.
         own: keys of the names that the paper gives to its own work.
         base: by a table's column, the printed value of the row that an ablation starts from.
         lines: by axis ("row", "column") and passage of a table, the keys of each row's or column's label.
+        cells: by passage of a table and column, the cells with a figure.
         beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
+        bases: the labels of rows that an ablation starts from.
         placed: keys that label a row or a column of a table.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
         called: keys of its names that are plain capitalised words, told by where they do not open a sentence.
@@ -58,8 +63,10 @@ class Paper:
         self.beside: dict[tuple[int, str, int], list[Figure]] = defaultdict(list)
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
+        self.cells: dict[tuple[int, int], list[Statement]] = defaultdict(list)
         self.lines: dict[tuple[str, int], dict[int, set[str]]] = defaultdict(dict)
         self.placed: set[str] = set()
+        self.bases: list[set[str]] = []
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
         self.stems: set[str] = set()
@@ -83,8 +90,8 @@ class Paper:
         self.counts: dict[str, list[Figure]] = defaultdict(list)
         for one in self.statements:
             for place, figure in enumerate(one.figures):
-                for key in one.bound[place] & self.heads if one.cell else counted(one, place):
-                    if figure.unit in ("", "?") and figure.value >= 2 and figure.step >= 1:
+                for key in counted(one, place) if not one.cell else one.bound[place] & self.heads:
+                    if figure.unit in ("", "?") and not figure.decimals and figure.value >= 2 and figure.step >= 1:
                         self.counts[key].append(figure)
 
     def _collect(self, text: str) -> None:
@@ -175,6 +182,8 @@ class Paper:
             label, cells = self._row(number, line, row, heads, units, caption)
             labels.append(label)
             self.lines["row", number][line] = label
+            if _is_base(row[0], label, self.title):
+                self.bases.append(label)
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
         self.placed.update(key for head in (*heads, *labels) for key in head)
@@ -200,6 +209,9 @@ class Paper:
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
         label = {t.key for t in terms(row[0], self.called)}
+        for cell in row[1:]:  # what a row is told by may stand in more than its first cell: "Ours | GPT-4o | 71.2"
+            if len(cell) < 40 and not figures(delatex(plain(cell)), names := _spans(cell, self.called)) and names:
+                label |= {t.key for t in terms(cell, self.called) if t.kind == "name"}
         cells: list[tuple[set[str], Figure]] = []
         unit, scale = units[0]
         for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
@@ -240,6 +252,8 @@ class Paper:
         one.bound, one.near, one.others, one.turn = [keys], [set()], [set()], [None]
         one.passage, one.context, one.cell, one.places = number, caption, True, places
         self.statements.append(one)
+        if (column := one.line("column")) > 0:
+            self.cells[number, column].append(one)
         for place in places:
             self.beside[place].append(figure)
 
@@ -289,7 +303,8 @@ class Paper:
         self.idf = {key: math.log(1 + passages / count) for key, count in spread.items()}
         self.rarest = math.log(1 + passages)
         labels = {key for _, label, _ in self.rows if label & self._methods() for key in label}
-        self._rival(key for key, count in self._data.items() if count and key not in labels)
+        self.data = {key for key, count in self._data.items() if count and key not in labels}
+        self._rival(self.data)
         self._alias()
         self.by_key: dict[str, set[int]] = defaultdict(set)
         for index, one in enumerate(self.statements):
@@ -362,6 +377,16 @@ class Paper:
             return 1  # a score or a result, and nothing else is named
         return signs.pop() if len(signs) == 1 else 0
 
+    def leaning(self, one: Statement) -> int:
+        """Tell by the paper's own row whether more of a cell's column is better (+1) or less (-1): it mostly wins."""
+        column = self.cells[one.passage, one.line("column")]
+        own = [c.figures[0].value for c in column if c.bound[0] & self.own]
+        rest = [c.figures[0].value for c in column if not c.bound[0] & self.own]
+        if len(own) != 1 or len(rest) < 2:
+            return 0
+        above = sum(value < own[0] for value in rest)
+        return 1 if above >= len(rest) - 1 else -1 if above <= 1 and len(rest) > 2 else 0
+
     def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
         """Return the passages that BM25 ranks highest for weighted keys, best first, with their scores."""
         scored = []
@@ -376,6 +401,10 @@ class Paper:
                 scored.append((score, number))
         scored.sort(key=lambda pair: (-pair[0], pair[1]))
         return scored[:limit]
+
+
+def _spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:
+    return [(t.start, t.end) for t in terms(cell, called) if t.kind == "name"]
 
 
 def _is_base(cell: str, label: set[str], title: set[str]) -> bool:

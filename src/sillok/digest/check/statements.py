@@ -325,9 +325,14 @@ def counted(one: Statement, index: int) -> set[str]:
     """The terms that say what is counted: the two after the figure, in Korean the one after it or the one before."""
     figure = one.figures[index]
     after = [t for t in one.terms if 0 <= t.start - figure.end <= (4 if one.korean else 18)]
-    before = [t for t in one.terms if 0 <= figure.start - t.end <= 2] if one.korean else []
+    before = [t for t in one.terms if figure.start - t.end == 1] if one.korean else []
     ends = min((f.start for f in one.figures if f.start > figure.start), default=len(one.text))
-    return {t.key for t in (*after[: 1 if one.korean else 2], *before[-1:]) if t.start < ends}
+    things = (*after[: 1 if one.korean else 2], *before[-1:])
+    return {t.key for t in things if t.start < ends and t.kind != "name" and t.key not in _NO_THINGS}
+
+
+#: Terms that stand after a count and are not what is counted.
+_NO_THINGS = frozenset(("~instead", "average", "~averag", "~mean", "~total", "~respect"))
 
 
 def is_count(figure: Figure) -> bool:

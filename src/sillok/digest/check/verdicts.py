@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
-from sillok.digest.check.anchors import check_anchors
+from sillok.digest.check.anchors import anchored, check_anchors
+from sillok.digest.check.background import background
+from sillok.digest.check.compared import check_compared, check_extremes
 from sillok.digest.check.counts import check_counts
 from sillok.digest.check.derived import follows
 from sillok.digest.check.figures import Figure, comparable, matches
@@ -15,7 +18,7 @@ from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import other_column
 from sillok.digest.check.terms import is_name, key_of
-from sillok.digest.check.turns import check_direction, check_pairs, check_sides
+from sillok.digest.check.turns import check_direction, check_pairs, check_sides, is_difference
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
 SAME_CONTEXT = 0.22
@@ -39,11 +42,15 @@ def examine(claim: Statement, paper: Paper) -> Judgement:
     result = Judgement()
     _names(claim, paper, result)
     found = [_figure(claim, index, paper, result) for index in range(len(claim.figures))]
+    _rebind(claim, found, result)
+    _context(claim, found, paper, result)
     check_anchors(claim, found, paper, result)
+    check_compared(claim, found, paper, result)
+    check_extremes(claim, found, paper, result)
     check_grid(claim, found, paper, result)
     check_together(claim, found, paper, result)
-    check_counts(claim, paper, result)
-    check_pairs(claim, paper, result)
+    check_counts(claim, found, paper, result)
+    check_pairs(claim, found, paper, result)
     if not claim.figures:
         check_sides(claim, paper, result)
     _covered(claim, paper, result)
@@ -70,7 +77,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         return []
     if figure.printed == 1 and not figure.unit:
         return []  # "one forward pass"
-    if (figure.word and figure.unit == "x") or _PARTS.match(claim.text, figure.end):
+    if figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index))) or _PARTS.match(claim.text, figure.end):
         return []  # "more than doubles", "a third": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
     if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
@@ -78,8 +85,12 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
     if not _telling(claim, paper):
         floor = 0.0
-    fitting = [
-        m for m in same if not m.conflicts and (m.score >= floor or corroborated(claim, index, m, paper))
+    exact_unit = figure.unit if figure.unit not in ("", "%", "x", "point", "pp") else None
+    fitting = [  # "18 frames per second" needs no more context where the paper says just that
+        m
+        for m in same
+        if not m.conflicts
+        and (m.score >= floor or m.figure.unit == exact_unit or corroborated(claim, index, m, paper))
     ]
     exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
     if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
@@ -114,7 +125,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         and tells(claim, index, rival, paper)
     ):
         result.cite(rival.statement.passage)
-        result.doubt("outdone", "contradicted", f"{printed}: the paper says {_text(rival)} there")
+        told = f"{printed}: the paper says {_text(rival)} there"
+        result.doubt("outdone", "contradicted", told, _clarity(claim, paper))
         return same
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
@@ -172,14 +184,18 @@ def _unfound(
     if same and same[0].conflicts and not paper.thin:
         result.cite(same[0].statement.passage)
         there = f"; the paper says {_text(told)}" if told is not None else ""
-        own = same[0].theirs <= paper.own
+        kind = "conflict-metric" if same[0].metric else "conflict-own" if same[0].theirs <= paper.own else "conflict"
         result.doubt(
-            "conflict-metric" if same[0].metric else "conflict-own" if own else "conflict", "contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}"
+            kind,
+            "contradicted",
+            f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}",
+            about=same[0].mine,
         )
         return
     small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
     kind = "absent" if not same else "elsewhere"
     near = max((m.score for m in same if not m.conflicts), default=0.0) / SAME_CONTEXT
+    near = min(max(near, 0.0), 0.8)
     kind += "-small" if small or figure.word else "-two" if figure.digits < 3 else ""
     if told is not None:
         result.cite(told.statement.passage)
@@ -193,8 +209,34 @@ def _unfound(
         kind,
         "not found",
         f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
-        1 - min(near, 0.8) if same else 1.0,
+        (1 - near) * _clarity(claim, paper) if same else 1.0,
     )
+
+
+def _context(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
+    """Signal how badly the figures' best contexts in the paper agree with the sentence, on average and at worst."""
+    scores = [
+        min(max(max(m.score for m in matches), 0.0), 1.0)
+        for figure, matches in zip(claim.figures, found, strict=True)
+        if matches and _weighs(figure)
+    ]
+    if scores:
+        clarity = _clarity(claim, paper)
+        result.signals["context-mean"] = clarity * (1 - sum(scores) / len(scores))
+        result.signals["context-worst"] = clarity * (1 - min(scores))
+
+
+def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> None:
+    """Drop conflicts about names that stand with another figure of the sentence: they are probably that one's."""
+    loose, tight = anchored(claim, found), anchored(claim, found, tight=True)
+    kept = []
+    for one in result.doubts:
+        if one.kind == "conflict" and one.about and one.about <= loose:
+            if one.about <= tight:
+                continue
+            one = replace(one, kind="conflict-near")
+        kept.append(one)
+    result.doubts[:] = kept
 
 
 _PARTS = re.compile(r"[ -](?:quarters?|thirds?|fifths?|tenths?|halves)\b")
@@ -208,6 +250,12 @@ def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
     if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
         return False
     return key_of(before[0] + claim.text[figure.start : figure.end]) in paper.names
+
+
+def _clarity(claim: Statement, paper: Paper) -> float:
+    """How far a sentence's terms tell which part of the paper it speaks of, from 0 to 1: few known ones tell little."""
+    known = {t.key for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
+    return min(1.0, len(known) / 5)
 
 
 def _telling(claim: Statement, paper: Paper) -> bool:
@@ -235,14 +283,18 @@ def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
     covers = [sum(w for k, w in wanted.items() if k in paper.keys[number]) / total for _, number in found]
     union = set().union(*(paper.keys[number] for _, number in found)) if found else set()
     three = sum(w for k, w in wanted.items() if k in union) / total
-    absent = sum(key not in paper.idf for key in telling) / len(telling)
-    side = "figures" if claim.figures else "plain"
+    known = background().likelihood(telling, paper.idf, sum(paper.lengths))
+    side = "figures" if any(_weighs(figure) for figure in claim.figures) else "plain"
     result.signals[f"{side}-one"] = 1 - max(covers, default=0.0)
     result.signals[f"{side}-three"] = 1 - three
-    result.signals[f"{side}-absent"] = absent
-    result.signals[f"{side}-length"] = min(len(telling), 12) / 12
-    if not claim.figures:
+    result.signals[f"{side}-foreign"] = -max(-6.0, min(6.0, known)) / 6
+    if side == "plain":
         result.doubt("plain", "not found", UNCOVERED)
+
+
+def _weighs(figure: Figure) -> bool:
+    """Tell whether a figure says anything by itself: one that is no small number, and no "half" or "twice"."""
+    return not figure.word and (figure.digits > 1 or bool(figure.unit)) and figure.printed > 1 or figure.decimals
 
 
 def _text(match: Match) -> str:
