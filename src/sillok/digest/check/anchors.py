@@ -15,7 +15,6 @@ from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.terms import Term, lexicon
 
-
 _ON = re.compile(r"\b(?:on|across)\s(?:the\s)?\Z", re.IGNORECASE)
 _ON_KOREAN = re.compile(r"(?:\([^()]*\))?\s?(?:에서|데이터|벤치마크|의 경우)")
 
@@ -55,12 +54,27 @@ def check_anchors(claim: Statement, found: list[list[Match]], paper: Paper, resu
             rivals |= paper.data - {key}
         name = claim.text[term.start : term.end]
         kind = "place" if place else "name" if term.kind == "name" else "concept"
+        if key in claim.objects and kind == "name":
+            kind = "object"  # "better than X with 71.2 %" gives a figure that is not of X
+        elif kind == "name" and (key in claim.subjects or _owns(claim, term)):
+            kind = "subject"
         if _usurped(claim, found, telling, rivals - said, name, kind, paper, result):
             continue
-        if key in paper.placed:
+        if key in paper.placed and kind != "object":
             result.doubt(f"loose-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
-        elif kind != "concept":
+        elif kind in ("name", "place", "subject"):
             result.doubt(f"stray-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
+
+
+_FOR = re.compile(r"\s*\S{0,8}\s*(?:for|of|by)\s+(?:the\s+)?")
+
+
+def _owns(claim: Statement, term: Term) -> bool:
+    """Tell whether a figure is said to be a name's: "97.1 % for X", "X의 97.1 %"."""
+    if claim.korean:
+        return re.match(r"(?:\([^()]*\))?의\s(?:약\s)?[0-9]", claim.text[term.end :]) is not None
+    before = [f.end for f in claim.figures if f.end <= term.start]
+    return bool(before) and _FOR.fullmatch(claim.text[before[-1] : term.start]) is not None
 
 
 def _is_place(claim: Statement, term: Term) -> bool:

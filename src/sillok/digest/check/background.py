@@ -43,7 +43,11 @@ class Background:
         longer = max(1.0, length / self.length)
         total = 0.0
         for key in keys:
-            rate = 1 - (1 - self.counts.get(key, 1) / self.papers * (0.5 if key not in self.counts else 1)) ** longer
+            rate = (
+                1
+                - (1 - self.counts.get(key, 1) / self.papers * (0.5 if key not in self.counts else 1))
+                ** longer
+            )
             rate = min(max(rate, _LEAST), _GREATEST)
             total += math.log(BORNE / rate) if key in held else math.log((1 - BORNE) / (1 - rate))
         return total

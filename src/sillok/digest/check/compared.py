@@ -11,14 +11,14 @@ from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement, is_count
 from sillok.digest.check.terms import Term
-from sillok.digest.check.turns import is_difference, size_of
+from sillok.digest.check.turns import is_difference, known_sign, size_of
 
 #: Characters within which a word of comparison goes with the name that it compares with.
 _REACH = 60
 
 
 def check_compared(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
-    """Compare "more/better than X" with the values of both sides, wherever the paper's tables or the sentence give them."""
+    """Compare "more than X" and "better than X" with the values that the paper has for both sides."""
     for term in claim.terms:
         if term.key not in claim.objects or term.key in paper.own:
             continue
@@ -32,7 +32,7 @@ def check_compared(claim: Statement, found: list[list[Match]], paper: Paper, res
                 continue
             for match in matches:
                 for theirs in _values_of(term.key, match, paper):
-                    size = _size(turn, match, paper)
+                    size = _size(turn, figure.unit, match, paper)
                     if theirs.value != match.figure.value and size:
                         signs.append((match.figure.value > theirs.value) == (size > 0))
         if signs and 4 * sum(signs) <= len(signs):
@@ -54,12 +54,11 @@ def _governing(claim: Statement, term: Term) -> Direction | None:
     return near
 
 
-def _size(turn: Direction, match: Match, paper: Paper) -> int:
-    """Whether a word of comparison means more (+1) or less (-1) of what a figure measures; 0 where that is not known."""
+def _size(turn: Direction, unit: str, match: Match, paper: Paper) -> int:
+    """Whether a word of comparison means more (+1) or less (-1) of what is measured; 0 where that is unknown."""
     if turn.size:
         return turn.size
     leaning = paper.leaning(match.statement) if match.statement.cell else 0
-    unit = match.figure.unit
     if turn.pace and unit not in ("s", "fps"):
         return turn.good * leaning
     return size_of(turn, unit, match.statement.bound[match.index], paper) or turn.good * leaning
@@ -86,11 +85,13 @@ def _values_of(name: str, match: Match, paper: Paper) -> list[Figure]:
 
 
 _HIGHEST = (
-    r"\b(?:highest|largest|greatest|biggest|longest|most (?=pronounced|expensive|frequent|common))|가장\s(?:높|큰|컸|크|많|길|긴|비싸|비싼)",
+    r"\b(?:highest|largest|greatest|biggest|longest|most (?=pronounced|expensive|frequent|common))"
+    r"|가장\s(?:높|큰|컸|크|많|길|긴|비싸|비싼)",
     r"\b(?:lowest|smallest|least|shortest|fewest)\b|가장\s(?:낮|작|적|짧|저렴)",
 )
 _BEST = (
-    r"\b(?:best|strongest|easiest|fastest|quickest|simplest|top-performing)\b|가장\s(?:좋|우수|뛰어|쉬|쉽|빠르|빠른|빨|강력|효과)",
+    r"\b(?:best|strongest|easiest|fastest|quickest|simplest|top-performing)\b|가장\s(?:좋|우수|뛰어|쉬|쉽"
+    r"|빠르|빠른|빨|강력|효과)",
     r"\b(?:worst|weakest|hardest|toughest|slowest|most (?:difficult|challenging))\b"
     r"|가장\s(?:나쁘|나쁜|저조|어려|어렵|느리|느린|느렸|취약)",
 )
@@ -104,26 +105,36 @@ def check_extremes(claim: Statement, found: list[list[Match]], paper: Paper, res
                 index = _nearest(claim, word)
                 if index is None or not found[index]:
                     continue
-                ranks = [rank for match in found[index] for rank in _ranks(match, paper, good)]
+                ranks = [
+                    rank
+                    for match in found[index]
+                    for rank in _ranks(claim.figures[index], match, paper, good)
+                ]
                 if ranks and sign not in ranks and -sign in ranks:
-                    result.doubt("extreme", "contradicted", f"{word[0]}: among the paper's values it is the other end")
+                    result.doubt(
+                        "extreme", "contradicted", f"{word[0]}: among the paper's values it is the other end"
+                    )
 
 
 def _nearest(claim: Statement, word: re.Match[str]) -> int | None:
     """The figure that a superlative goes with: the nearest one within reach."""
     near = [
-        (max(f.start - word.end(), word.start() - f.end), n) for n, f in enumerate(claim.figures) if f.digits > 1 and not is_count(f)
+        (max(f.start - word.end(), word.start() - f.end), n)
+        for n, f in enumerate(claim.figures)
+        if f.digits > 1 and not is_count(f)
     ]
     gap, index = min(near, default=(_REACH + 1, 0))
     return index if gap <= _REACH else None
 
 
-def _ranks(match: Match, paper: Paper, good: bool) -> list[int]:
+def _ranks(claimed: Figure, match: Match, paper: Paper, good: bool) -> list[int]:
     """+1 where a figure is the highest of a group of three or more, -1 where the lowest, 0 between; or by goodness."""
     one, figure = match.statement, match.figure
     sign = 1
     if good:
-        sign = (paper.leaning(one) if one.cell else 0) or paper.polarity_of(one.bound[match.index])
+        sign = (paper.leaning(one) if one.cell else 0) or known_sign(
+            one.bound[match.index], claimed.unit, paper
+        )
         sign = sign or (-1 if figure.unit in ("s", "byte", "$", "J") else 0)
     ranks = []
     for place in one.places:

@@ -44,7 +44,12 @@ def follows(claim: Statement, index: int, paper: Paper, *, printed: bool = False
 
 
 def _fits(figure: Figure, one: Figure, two: Figure) -> bool:
-    if figure.unit not in ("x", "%") and not (comparable(figure, one) and comparable(figure, two)):
+    scores = figure.unit in ("point", "pp") and {one.unit, two.unit} <= {"%", "?", "", "point", "pp"}
+    if (
+        figure.unit not in ("x", "%")
+        and not scores
+        and not (comparable(figure, one) and comparable(figure, two))
+    ):
         return False
     return (one.unit == two.unit or "?" in (one.unit, two.unit)) and differs(figure, one, two)
 

@@ -158,7 +158,9 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
-        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]):
+        if _REFERENCE.search(before) or re.match(
+            r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]
+        ):
             continue
         printed = match["number"].replace(",", "")
         scale = _SCALES.get((match["scale"] or "").strip().rstrip("s").lower(), 1.0)
@@ -174,7 +176,11 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
             unit, end = found
         elif (counter := COUNTER.match(text, end + (text[end : end + 1] == " "))) is not None:
             end = counter.end()
-        if unit.base == "" and _PER_SECOND.search(before) and re.match(r"\s?(?:프레임|장)", text[match.end() :]):
+        if (
+            unit.base == ""
+            and _PER_SECOND.search(before)
+            and re.match(r"\s?(?:프레임|장)", text[match.end() :])
+        ):
             unit = Unit("fps")
         if unit.base == "s" and unit.factor > 3e7 and 1900 <= value * scale <= 2100:
             unit = Unit("")  # a year of the calendar, not a duration

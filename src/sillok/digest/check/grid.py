@@ -24,7 +24,11 @@ def check_grid(claim: Statement, found: list[list[Match]], paper: Paper, result:
             if not named:
                 continue
             taken = [
-                {m.statement.line(axis) for m in matches if m.statement.cell and m.statement.passage == number}
+                {
+                    m.statement.line(axis)
+                    for m in matches
+                    if m.statement.cell and m.statement.passage == number
+                }
                 for matches in found
             ]
             free = named - set().union(*taken)
@@ -59,7 +63,9 @@ def check_together(claim: Statement, found: list[list[Match]], paper: Paper, res
 
     Beside means in the same sentence, row or column ("tight"), or in the same passage, table or section ("loose").
     """
-    telling = [n for n, m in enumerate(found) if m and not claim.figures[n].word and claim.figures[n].digits > 1]
+    telling = [
+        n for n, m in enumerate(found) if m and not claim.figures[n].word and claim.figures[n].digits > 1
+    ]
     if len(telling) < 2:
         return
     tight = {n: set().union(*(_tight(m) for m in found[n])) for n in telling}

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from sillok.digest.check.findings import Verdict
 from sillok.digest.check.weights import BIAS, MOST, WEIGHTS
 
-
 #: Kinds of doubt about a direction, the surest first: they look at the same words, so that only one of them counts.
 DIRECTIONS = ("pairs", "turn", "level", "compared", "table", "extreme", "sides")
 
@@ -93,5 +92,8 @@ class Judgement:
         if self.score() <= 0 or not self.doubts:
             return
         weighed = sorted(self.doubts, key=lambda one: -WEIGHTS.get(one.kind, 0.0) * one.strength)
-        self.verdict = weighed[0].verdict
+        told = any(
+            one.verdict == "contradicted" and WEIGHTS.get(one.kind, 0.0) * one.strength > 1 for one in weighed
+        )
+        self.verdict = "contradicted" if told else weighed[0].verdict
         self.reasons[:0] = dict.fromkeys(one.reason for one in weighed)

@@ -124,14 +124,21 @@ def _match(
     shown = [paper.show(key) for key in conflicts]
     metric = bool(metrics and not conflicts)
     return Match(
-        one, place, score - 0.08 * len(misses), shown + metrics, misses, metric, frozenset(conflicts), frozenset(mine)
+        one,
+        place,
+        score - 0.08 * len(misses),
+        shown + metrics,
+        misses,
+        metric,
+        frozenset(conflicts),
+        frozenset(mine),
     )
 
 
 def _conflicts(
     claim: Statement, index: int, one: Statement, place: int, paper: Paper
 ) -> tuple[list[str], list[str], list[str], list[str]]:
-    """Return names of the summary, what stands in their place in the paper, what is missing there, and other metrics."""
+    """Return names of the summary, what the paper has in their place, names missing there, and other metrics."""
     bound, held = one.bound[place], one.bound[place] | one.shared | one.near[place]
     names: list[str] = []
     conflicts: list[str] = []

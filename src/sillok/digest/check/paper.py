@@ -9,19 +9,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
+from sillok.digest.check.reading import IS_DATA, called, is_base, own_names, scaled, spans
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, counted, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
 from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
-
-_IS_DATA = re.compile(
-    r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]"
-    r"|\s+with\s+[0-9][0-9,.]*\s+(?:\w+ )?(?:hours?|images?|questions?|documents?|sentences?|utterances?|classes|tasks?"
-    r"|videos?|samples?|examples?|scenes?|pairs|episodes|clips|topics)\b"
-    r"|\s+(?:data ?set|benchmark|corpus|test set)",
-    re.IGNORECASE,
-)
 
 _SIZE = re.compile(r"[A-Za-z][\w.]*[ -](?:[0-9.]+[ -])?([0-9]+(?:\.[0-9]+)?)[bB]\b")
 _SINGLE = re.compile(r"\b(?:one|an?|per|each|every)[ -]([a-z]{3,12})\b", re.IGNORECASE)
@@ -77,7 +70,7 @@ class Paper:
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
-        self.called = _called(text) | self.title
+        self.called = called(text) | self.title
         for number, passage in enumerate(text.passages):
             self.keys.append(Counter())
             self._collect(passage.text)
@@ -85,13 +78,18 @@ class Paper:
                 self._table(number, passage)
             else:
                 self._prose(number, passage)
-        self.own = self._own_names()
+        self.own = own_names(text)
         self._close()
         self.counts: dict[str, list[Figure]] = defaultdict(list)
         for one in self.statements:
             for place, figure in enumerate(one.figures):
                 for key in counted(one, place) if not one.cell else one.bound[place] & self.heads:
-                    if figure.unit in ("", "?") and not figure.decimals and figure.value >= 2 and figure.step >= 1:
+                    if (
+                        figure.unit in ("", "?")
+                        and not figure.decimals
+                        and figure.value >= 2
+                        and figure.step >= 1
+                    ):
                         self.counts[key].append(figure)
 
     def _collect(self, text: str) -> None:
@@ -139,7 +137,7 @@ class Paper:
         for term in one.terms:
             if term.kind == "name":
                 tail = one.text[term.end : term.end + 60]
-                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or _IS_DATA.match(
+                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or IS_DATA.match(
                     tail
                 ):
                     self._data[term.key] += 1
@@ -182,7 +180,7 @@ class Paper:
             label, cells = self._row(number, line, row, heads, units, caption)
             labels.append(label)
             self.lines["row", number][line] = label
-            if _is_base(row[0], label, self.title):
+            if is_base(row[0], label, self.title):
                 self.bases.append(label)
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
@@ -209,23 +207,29 @@ class Paper:
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
         label = {t.key for t in terms(row[0], self.called)}
-        for cell in row[1:]:  # what a row is told by may stand in more than its first cell: "Ours | GPT-4o | 71.2"
-            if len(cell) < 40 and not figures(delatex(plain(cell)), names := _spans(cell, self.called)) and names:
+        for cell in row[
+            1:
+        ]:  # what a row is told by may stand in more than its first cell: "Ours | GPT-4o | 71.2"
+            if (
+                len(cell) < 40
+                and not figures(delatex(plain(cell)), names := spans(cell, self.called))
+                and names
+            ):
                 label |= {t.key for t in terms(cell, self.called) if t.kind == "name"}
         cells: list[tuple[set[str], Figure]] = []
         unit, scale = units[0]
         for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
             places = ((number, "row", line), (number, "column", 0))
-            self._cell(row[0], _scaled(figure, unit, scale), label | heads[0], caption, number, places)
+            self._cell(row[0], scaled(figure, unit, scale), label | heads[0], caption, number, places)
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
             unit, scale = units[column] if column < len(units) else (None, 1.0)
             text = delatex(plain(cell))
             for figure in figures(text)[:3]:
-                found = _scaled(figure, unit, scale)
+                found = scaled(figure, unit, scale)
                 places = ((number, "row", line), (number, "column", column))
                 self._cell(f"{row[0]} | {cell}", found, label | head, caption, number, places)
-                if _is_base(row[0], label, self.title):
+                if is_base(row[0], label, self.title):
                     self.base.setdefault(places[1], found.printed)
                 cells.append((head, found))
         self.keys[number].update(label)
@@ -276,20 +280,6 @@ class Paper:
             if 0 <= near < len(passages) and passages[near].kind == "caption":
                 return keys | {t.key for t in terms(delatex(plain(passages[near].text)))}
         return keys
-
-    def _own_names(self) -> set[str]:
-        title = self.text.title or ""
-        head = title.split(":")[0] if ":" in title else ""
-        own = {t.key for t in terms("the " + head) if t.kind == "name"}
-        if own and len(head.split()) <= 4:
-            return own
-        counted = Counter(t.key for p in self.text.passages[:6] for t in terms(p.text) if t.kind == "name")
-        introduced = re.findall(
-            r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)",
-            self.text.abstract,
-        )
-        keys = {key_of(name) for name in introduced}
-        return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
 
     def _methods(self) -> set[str]:
         """The keys of the rows of tables that have a row of the paper's own method."""
@@ -390,10 +380,10 @@ class Paper:
     def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
         """Return the passages that BM25 ranks highest for weighted keys, best first, with their scores."""
         scored = []
-        for number, counted in enumerate(self.keys):
+        for number, held in enumerate(self.keys):
             score = 0.0
             for key, weight in wanted.items():
-                count = counted.get(key, 0)
+                count = held.get(key, 0)
                 if count:
                     length = 0.25 + 0.75 * self.lengths[number] / self.mean_length
                     score += weight * self.weight(key) * count * 2.2 / (count + 1.2 * length)
@@ -401,34 +391,3 @@ class Paper:
                 scored.append((score, number))
         scored.sort(key=lambda pair: (-pair[0], pair[1]))
         return scored[:limit]
-
-
-def _spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:
-    return [(t.start, t.end) for t in terms(cell, called) if t.kind == "name"]
-
-
-def _is_base(cell: str, label: set[str], title: set[str]) -> bool:
-    """Tell whether a row is what an ablation starts from: "Full", "Ours", or the method alone."""
-    word = re.sub(r"[^a-z ]", "", cell.lower()).strip()
-    return word in ("full", "ours", "full model", "full method", "default") or bool(label and label <= title)
-
-
-def _called(text: PaperText) -> frozenset[str]:
-    """The capitalised words that stand inside sentences, titles and headings aside."""
-    found = Counter(
-        key_of(match[0])
-        for passage in text.passages
-        if passage.kind != "title"
-        for match in re.finditer(r"(?<=[a-z0-9,;] )[A-Z][a-z]{2,}(?![\w-])", passage.text)
-    )
-    return frozenset(found)
-
-
-def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
-    if figure.unit:
-        return figure
-    factor = scale * (unit.factor if unit else 1.0)
-    base = unit.base if unit else "?"
-    if factor == 1.0 and base == figure.unit:
-        return figure
-    return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)

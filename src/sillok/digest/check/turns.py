@@ -49,9 +49,18 @@ def check_direction(
         size = turn.size or size_of(turn, claim.figures[index].unit, claim.keys, paper) or turn.good
         if sign and size and sign != size:
             result.doubt(
-                "table", "contradicted", f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite"
+                "table",
+                "contradicted",
+                f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite",
             )
         return
+    _oppose(claim, turn, verdicts, result)
+
+
+def _oppose(
+    claim: Statement, turn: Direction, verdicts: list[tuple[bool, bool, Match]], result: Judgement
+) -> None:
+    """Doubt a word of comparison where all that the paper says of the figure runs the other way."""
     # Where the sides seem exchanged the words tell nothing: which side is which is too easily misread.
     if all(against and not swapped for against, swapped, _ in verdicts):
         match = verdicts[0][2]
@@ -63,12 +72,16 @@ def check_direction(
 
 
 _BY = re.compile(
-    r"(?:\bby|\bof|\bcosts?|\bloses?|\bgains?|\bonly|\bjust|\banother|\ba mere|\badds?|차이[는가]|격차[는가]|[보다]다)\s(?:\w+\s){0,2}\Z"
+    r"(?:\bby|\bof|\bcosts?|\bloses?|\bgains?|\bonly|\bjust|\banother|\ba mere|\badds?|차이[는가]"
+    r"|격차[는가]|[보다]다)\s(?:\w+\s){0,2}\Z"
 )
 _AFTER = re.compile(
-    r"\s?(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|better|worse|faster|slower|larger|smaller|longer|shorter|above|below"
-    r"|ahead|behind|short of|earlier|later|sooner|reduction|improvement|increase|decrease|drop|gain|gap|difference|lead|advantage)\b"
-    r"|(?:만|만큼|가량|나|이나|이|가|를|을|씩)?\s?(?:더 |크게 |낮|높|앞|뒤|감소|증가|향상|개선|하락|상승|떨어|올|줄|늘|빠르|느리|차이|격차|짧|길|먼저|늦|일찍)"
+    r"\s?(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|better|worse|faster|slower|larger|smaller|longer"
+    r"|shorter|above|below"
+    r"|ahead|behind|short of|earlier|later|sooner|reduction|improvement|increase|decrease|drop|gain|gap"
+    r"|difference|lead|advantage)\b"
+    r"|(?:만|만큼|가량|나|이나|이|가|를|을|씩)?\s?(?:더 |크게 |낮|높|앞|뒤|감소|증가|향상|개선|하락|상승"
+    r"|떨어|올|줄|늘|빠르|느리|차이|격차|짧|길|먼저|늦|일찍)"
 )
 
 
@@ -85,7 +98,10 @@ def _is_target(claim: Statement, index: int) -> bool:
     """Tell whether a figure is what something changes to: "drops to 70.2", "70.2로 하락"."""
     figure = claim.figures[index]
     if claim.korean:
-        return re.match(r"(?:점|\s?토큰|\s?[A-Za-z]+)?\s?(?:으로|로|까지)\b", claim.text[figure.end :]) is not None
+        return (
+            re.match(r"(?:점|\s?토큰|\s?[A-Za-z]+)?\s?(?:으로|로|까지)\b", claim.text[figure.end :])
+            is not None
+        )
     return _TO.search(claim.text[: figure.start]) is not None
 
 
@@ -96,9 +112,9 @@ def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], 
     """The value of the paper's own row, where "drops to 70.2" names one on the other side of it in that column."""
     figure = claim.figures[index]
     if claim.korean:
-        told = turn.start >= figure.end and re.match(r"(?:점|\s?토큰|\s?[A-Za-z]+)?\s?(?:으로|로|까지)\b", claim.text[figure.end :])
+        told = turn.start >= figure.end and _is_target(claim, index)
     else:
-        told = turn.end <= figure.start and _TO.search(claim.text[: figure.start])
+        told = turn.end <= figure.start and _TO.search(claim.text[: figure.start]) is not None
     if not told or _partner(claim, index) is not None or _gap(claim, index, turn) > 45:
         return None
     keys = claim.bound[index] | claim.shared
@@ -178,11 +194,14 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
         beside = range(number, last + 1)
-        between_ = (f for n, f in enumerate(claim.figures) if n not in beside and not (f.word and f.unit == "x"))
+        between_ = (
+            f for n, f in enumerate(claim.figures) if n not in beside and not (f.word and f.unit == "x")
+        )
         if any(low < f.start < high for f in between_):
             continue  # the word belongs to other figures
         keys = claim.bound[number] | claim.bound[last] | claim.shared
-        size = turn.size or size_of(turn, one.unit, keys, paper) or turn.good * _leaning(found, number, last, paper)
+        size = turn.size or size_of(turn, one.unit, keys, paper)
+        size = size or turn.good * _leaning(found, number, last, one.unit, paper)
         sign = pair_sign(claim, number, between, last)
         if one.value == two.value:
             wrong = sign == 1 and size != 0  # "rises from 9.6 to 9.6"
@@ -196,9 +215,10 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
             result.doubt("pairs", "contradicted", f"{word}: {printed} say the opposite")
 
 
-def _leaning(found: list[list[Match]], number: int, last: int, paper: Paper) -> int:
+def _leaning(found: list[list[Match]], number: int, last: int, unit: str, paper: Paper) -> int:
     """Which way is better in the columns of a pair of figures, where all tell the same."""
-    signs = {paper.leaning(m.statement) for n in (number, last) for m in found[n] if m.statement.cell}
+    cells = [m for n in (number, last) for m in found[n] if m.statement.cell]
+    signs = {known_sign(m.statement.bound[m.index], unit, paper) or paper.leaning(m.statement) for m in cells}
     return signs.pop() if len(signs) == 1 else 0
 
 
@@ -227,9 +247,14 @@ def size_of(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
     """Whether better (or quicker) means more (+1) or less (-1) of what is measured in a unit."""
     if turn.pace and unit in ("s", "fps"):
         return -turn.pace if unit == "s" else turn.pace
+    return turn.good * known_sign(keys, unit, paper)
+
+
+def known_sign(keys: set[str], unit: str, paper: Paper) -> int:
+    """Whether more of what is measured is better (+1) or less (-1), as its metric says."""
     if unit in ("%", "pp", "point"):
         keys = keys - _RESOURCES  # "computation questions": such a share is no amount of computation
-    return turn.good * paper.polarity_of(keys)
+    return paper.polarity_of(keys)
 
 
 _BEATEN = re.compile(r"(?:보다|에 비해|대비|[를을]\s?(?:\S{1,6}\s){0,2}(?:앞|능가|웃|밑|상회|하회|넘|뛰어))")
@@ -267,7 +292,11 @@ def pair_sign(claim: Statement, number: int, between: str, last: int | None = No
         return 1
     if _LISTED.match(between) and claim.korean:
         return 0  # both are what is compared with
-    if claim.korean and _BEATEN.match(between.lstrip(")")) and not _BEATEN.search(claim.text[two.end : two.end + 16]):
+    if (
+        claim.korean
+        and _BEATEN.match(between.lstrip(")"))
+        and not _BEATEN.search(claim.text[two.end : two.end + 16])
+    ):
         return 1
     if _BEATEN.search(_tail(claim, number + 1 if last is None else last)) and len(between) < (
         70 if last is None or last == number + 1 else 110
@@ -297,4 +326,6 @@ def check_sides(claim: Statement, paper: Paper, result: Judgement) -> None:
             verdicts.append((against != _swapped(claim, one), one))
     if verdicts and all(against for against, _ in verdicts):
         result.cite(verdicts[0][1].passage)
-        result.doubt("sides", "contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite")
+        result.doubt(
+            "sides", "contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite"
+        )

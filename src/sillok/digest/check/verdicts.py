@@ -77,11 +77,40 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         return []
     if figure.printed == 1 and not figure.unit:
         return []  # "one forward pass"
-    if figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index))) or _PARTS.match(claim.text, figure.end):
+    coarse = figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index)))
+    if coarse or _PARTS.match(claim.text, figure.end):
         return []  # "more than doubles", "a third": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
     if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
         return []  # a bare 0 or 1 that the paper has too
+    fitting = _fitting(claim, index, same, paper)
+    there = {id(m.statement) for m in same}
+    rest = [f for n, f in enumerate(claim.figures) if n != index]
+    rival = next(
+        (
+            m
+            for m in others
+            if not m.conflicts
+            and id(m.statement) not in there
+            and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
+            and (figure.unit or m.figure.unit or 1 / 30 < m.figure.value / (figure.value or 1) < 30)
+        ),
+        None,
+    )
+    other_unit = any(m.score >= SAME_CONTEXT and not m.conflicts for m in unit_only) and not same
+    if not fitting and not other_unit and follows(claim, index, paper, printed=bool(same)):
+        result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
+        return same
+    if not fitting:
+        _unfound(claim, index, same, unit_only, rival, paper, result)
+        return same
+    _weigh(claim, index, fitting, rival, (unit_only, others), paper, result)
+    return same
+
+
+def _fitting(claim: Statement, index: int, same: list[Match], paper: Paper) -> list[Match]:
+    """Of the paper's equal figures those that nothing speaks against and whose context is the sentence's."""
+    figure = claim.figures[index]
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
     if not _telling(claim, paper):
         floor = 0.0
@@ -98,25 +127,25 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         rounded = fitting[0].figure.value != figure.value
         if exact > (fitting[0].score if rounded else BETTER * fitting[0].score + MARGIN):
             fitting = []
-    there = {id(m.statement) for m in same}
-    rest = [f for n, f in enumerate(claim.figures) if n != index]
-    rival = next(
-        (
-            m
-            for m in others
-            if not m.conflicts
-            and id(m.statement) not in there
-            and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
-            and (figure.unit or m.figure.unit or 1 / 30 < m.figure.value / (figure.value or 1) < 30)
-        ),
-        None,
-    )
-    if not fitting and follows(claim, index, paper, printed=bool(same)):
-        result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
-        return same
-    if not fitting:
-        _unfound(claim, index, same, unit_only, rival, paper, result)
-        return same
+    return fitting
+
+
+def _weigh(
+    claim: Statement,
+    index: int,
+    fitting: list[Match],
+    rival: Match | None,
+    rest: tuple[list[Match], list[Match]],
+    paper: Paper,
+    result: Judgement,
+) -> None:
+    """Look for what speaks against a figure that the paper has in such a context: another value, unit, column, turn.
+
+    `rest` are the paper's figures of equal digits in another unit, and those of another value.
+    """
+    figure = claim.figures[index]
+    printed = claim.text[figure.start : figure.end]
+    unit_only, others = rest
     best = fitting[0]
     if (
         rival is not None
@@ -127,7 +156,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         result.cite(rival.statement.passage)
         told = f"{printed}: the paper says {_text(rival)} there"
         result.doubt("outdone", "contradicted", told, _clarity(claim, paper))
-        return same
+        return
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
     )
@@ -138,12 +167,11 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
     if wrong_unit is not None and (best.figure.unit != figure.unit or wrong_unit in others):
         result.cite(wrong_unit.statement.passage)
         result.doubt("unit2", "contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
-        return same
+        return
     if (other := other_column(claim, index, fitting, paper)) is not None:
         result.doubt("column", "contradicted", f"{printed}: {other}")
     result.cite(best.statement.passage)
     check_direction(claim, index, fitting, paper, result)
-    return same
 
 
 def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
@@ -184,7 +212,13 @@ def _unfound(
     if same and same[0].conflicts and not paper.thin:
         result.cite(same[0].statement.passage)
         there = f"; the paper says {_text(told)}" if told is not None else ""
-        kind = "conflict-metric" if same[0].metric else "conflict-own" if same[0].theirs <= paper.own else "conflict"
+        kind = (
+            "conflict-metric"
+            if same[0].metric
+            else "conflict-own"
+            if same[0].theirs <= paper.own
+            else "conflict"
+        )
         result.doubt(
             kind,
             "contradicted",
@@ -294,7 +328,9 @@ def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
 
 def _weighs(figure: Figure) -> bool:
     """Tell whether a figure says anything by itself: one that is no small number, and no "half" or "twice"."""
-    return not figure.word and (figure.digits > 1 or bool(figure.unit)) and figure.printed > 1 or figure.decimals
+    return (
+        not figure.word and (figure.digits > 1 or bool(figure.unit)) and figure.printed > 1
+    ) or figure.decimals
 
 
 def _text(match: Match) -> str:
