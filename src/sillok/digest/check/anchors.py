@@ -101,7 +101,7 @@ def _usurped(
             continue
         figure = claim.figures[number]
         held = sorted(set.union(*theirs), key=lambda key: (key in paper.own, key))
-        own = "-own" if all(t <= paper.own for t in theirs) else ""
+        own = "-own" if kind != "subject" and all(t <= paper.own for t in theirs) else ""
         there = paper.show(held[0].lstrip("~"))
         result.doubt(
             f"swap-{kind}{own}",
