@@ -26,6 +26,7 @@ class Paper:
 
     Attributes:
         statements: sentences and cells of tables.
+        counts: whole numbers, by what they count.
         data: keys of its names that are data sets or the like: results are "on" them.
         own: keys of the names that the paper gives to its own work.
         base: by a table's column, the printed value of the row that an ablation starts from.
@@ -80,17 +81,24 @@ class Paper:
                 self._prose(number, passage)
         self.own = own_names(text)
         self._close()
-        self.counts: dict[str, list[Figure]] = defaultdict(list)
+        self.counts = self._counts()
+
+    def _counts(self) -> dict[str, list[Figure]]:
+        """Whole numbers without a unit, by the terms that say what they count."""
+        found: dict[str, list[Figure]] = defaultdict(list)
         for one in self.statements:
             for place, figure in enumerate(one.figures):
-                for key in counted(one, place) if not one.cell else one.bound[place] & self.heads:
-                    if (
-                        figure.unit in ("", "?")
-                        and not figure.decimals
-                        and figure.value >= 2
-                        and figure.step >= 1
-                    ):
-                        self.counts[key].append(figure)
+                whole = (
+                    figure.unit in ("", "?")
+                    and not figure.decimals
+                    and figure.value >= 2
+                    and figure.step >= 1
+                )
+                for key in (
+                    (one.bound[place] & self.heads if one.cell else counted(one, place)) if whole else ()
+                ):
+                    found[key].append(figure)
+        return found
 
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
@@ -207,14 +215,10 @@ class Paper:
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
         label = {t.key for t in terms(row[0], self.called)}
-        for cell in row[
-            1:
-        ]:  # what a row is told by may stand in more than its first cell: "Ours | GPT-4o | 71.2"
-            if (
-                len(cell) < 40
-                and not figures(delatex(plain(cell)), names := spans(cell, self.called))
-                and names
-            ):
+        for cell in row[1:]:
+            # what tells a row may stand in more than its first cell: "Ours | GPT-4o | 71.2"
+            names = spans(cell, self.called)
+            if names and len(cell) < 40 and not figures(delatex(plain(cell)), names):
                 label |= {t.key for t in terms(cell, self.called) if t.kind == "name"}
         cells: list[tuple[set[str], Figure]] = []
         unit, scale = units[0]
@@ -292,7 +296,8 @@ class Paper:
         spread = Counter(key for counted in self.keys for key in counted)
         self.idf = {key: math.log(1 + passages / count) for key, count in spread.items()}
         self.rarest = math.log(1 + passages)
-        labels = {key for _, label, _ in self.rows if label & self._methods() for key in label}
+        methods = self._methods()
+        labels = {key for _, label, _ in self.rows if label & methods for key in label}
         self.data = {key for key, count in self._data.items() if count and key not in labels}
         self._rival(self.data)
         self._alias()

@@ -73,7 +73,7 @@ def _oppose(
 
 _BY = re.compile(
     r"(?:\bby|\bof|\bcosts?|\bloses?|\bgains?|\bonly|\bjust|\banother|\ba mere|\badds?|차이[는가]"
-    r"|격차[는가]|[보다]다)\s(?:\w+\s){0,2}\Z"
+    r"|격차[는가]|보다)\s(?:\w+\s){0,2}\Z"
 )
 _AFTER = re.compile(
     r"\s?(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|better|worse|faster|slower|larger|smaller|longer"
