@@ -4,7 +4,7 @@
 
 The planted set (tests/digest/check/planted) has 34 invented papers with true sentences in English and Korean.
 Each slot of a sentence gives one error. Rules and weights were made on the development half (25 papers); of the
-semi-blind one (six) nothing but counts was looked at, and the blind one (three) was measured once, at the end.
+semi-blind one (six) nothing but counts was looked at, and the blind one (three) was measured at the end only.
 """
 
 from __future__ import annotations
