@@ -13,16 +13,20 @@ from sillok.digest.check import check_text
 
 #: Shares in %, a little under (over) what is reached; docs/checking.md gives the figures themselves.
 ERRORS_FLAGGED = {
-    ("development", "en"): 97,
-    ("development", "ko"): 96,
-    ("blind", "en"): 95,
-    ("blind", "ko"): 93,
+    ("development", "en"): 92,
+    ("development", "ko"): 90,
+    ("semi-blind", "en"): 88,
+    ("semi-blind", "ko"): 88,
+    ("blind", "en"): 91,
+    ("blind", "ko"): 89,
 }
 TRUE_FLAGGED = {
-    ("development", "en"): 1,
-    ("development", "ko"): 1,
-    ("blind", "en"): 17,
-    ("blind", "ko"): 14,
+    ("development", "en"): 3,
+    ("development", "ko"): 1.5,
+    ("semi-blind", "en"): 5.5,
+    ("semi-blind", "ko"): 6.5,
+    ("blind", "en"): 4,
+    ("blind", "ko"): 9,
 }
 
 
@@ -30,7 +34,10 @@ TRUE_FLAGGED = {
 def shares(half: str) -> dict[tuple[str, str | None], tuple[int, int]]:
     total: Counter[tuple[str, str | None]] = Counter()
     flagged: Counter[tuple[str, str | None]] = Counter()
-    for sentence in (*true(HALVES[half]), *planted(HALVES[half])):
+    wrong = planted(HALVES[half])
+    if half == "development":
+        wrong = wrong[::3]  # 3,677 sentences, of which a third tells as much
+    for sentence in (*true(HALVES[half]), *wrong):
         key = (sentence.language, sentence.kind)
         total[key] += 1
         flagged[key] += any(
@@ -50,7 +57,7 @@ def test_errors_are_flagged_and_true_sentences_pass(half: str, language: str) ->
 
 
 def test_the_set_is_what_it_says() -> None:
-    assert not set(HALVES["development"]) & set(HALVES["blind"])
+    assert len({id for ids in HALVES.values() for id in ids}) == sum(map(len, HALVES.values())) == 34
     for ids in HALVES.values():
         sentences = planted(ids)
         assert sentences == planted(ids)  # from a seed
@@ -59,9 +66,9 @@ def test_the_set_is_what_it_says() -> None:
         for language in ("en", "ko"):
             assert len({s.kind for s in sentences if s.language == language}) >= 8
         assert not [s for s in sentences if s.text in truths and s.kind != "paper"]
-    for id in (*HALVES["development"], *HALVES["blind"]):
+    for id in (id for ids in HALVES.values() for id in ids):
         passages = paper_of(id).passages
-        assert sum(p.kind in ("paragraph", "abstract") for p in passages) >= 25
+        assert sum(p.kind in ("paragraph", "abstract") for p in passages) >= 20
         assert sum(p.kind == "table" for p in passages) >= 2
         for language in ("en", "ko"):
             assert sum(s.language == language for s in true((id,))) >= 10

@@ -189,9 +189,9 @@ def _findings(id: str | None, checked: list[_Checked], checker: _Checker, text: 
         result = one.judgement
         verdict, reasons = result.verdict, list(result.reasons)
         if result.empty:
-            # It claims nothing that could be wrong, so it is no alarm of its own: where the sentences around it
-            # are borne out it passes, without evidence, and where they are not it falls with them.
-            verdict = "supported" if told and 2 * borne >= len(told) and not foreign else "not found"
+            # It claims nothing that could be wrong, so it is no alarm of its own: it passes, without evidence, and
+            # falls only where most of the sentences around it do.
+            verdict = "supported" if 2 * borne >= len(told) and not foreign and passages else "not found"
             reasons.append(_NOTHING)
         if foreign and verdict != "supported":
             reasons.append(foreign)

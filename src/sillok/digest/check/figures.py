@@ -74,8 +74,9 @@ _SCALES = {
 }
 _WORDS = {
     "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10,
-    "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "eighteen": 18,
-    "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "hundred": 100, "dozen": 12,
+    "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17,
+    "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70,
+    "eighty": 80, "ninety": 90, "hundred": 100, "dozen": 12,
 }  # fmt: skip
 _TIMES = {
     "twice": 2.0,
@@ -94,7 +95,7 @@ _KOREAN = {
     "스무": 20,
 }  # fmt: skip
 _KOREAN_WORD = re.compile(
-    r"(?<![가-힣])(?P<word>열두|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무)\s?(?P<counter>가지|개|단계|종류|종|명|배|대의|번|차례|곳|쌍|모델|데이터|모듈|부분|층|턴|장)"
+    r"(?<![가-힣])(?P<word>열두|두|세|네|다섯|여섯|일곱|여덟|아홉|열|스무)\s?(?P<counter>가지|개|단계|종류|종|명|배|대의|번|차례|곳|쌍|모델|데이터|모듈|부분|층|턴|장)(?!째)"
 )
 _FRACTION = re.compile(r"(?P<below>[0-9][0-9,]*)\s?분의\s?(?P<above>[0-9]+)")
 _FACTOR = re.compile(r"\b(?:factor of|factors of)\s*$", re.IGNORECASE)
@@ -103,6 +104,7 @@ _REFERENCE = re.compile(
     r"|step|stage|phase|page|version)\s*\(?|(?:표|그림|식)\s?)$",
     re.IGNORECASE,
 )
+_PER_SECOND = re.compile(r"초당\s?(?:약\s?|최대\s?)?$")
 _ABOUT = re.compile(
     r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.|\bca\.|약|대략|[~∼≈])\s*$", re.IGNORECASE
 )
@@ -147,14 +149,18 @@ def _fractions(text: str) -> Iterator[Figure]:
     for match in _FRACTION.finditer(text):
         below = float(match["below"].replace(",", ""))
         if below > 0 and float(match["above"]) == 1:
-            yield Figure(match.start(), match.end(), below, "x", 1.0, len(match["below"]), printed=below)
+            yield Figure(
+                match.start(), match.end(), below, "x", 1.0, len(match["below"]), word=True, printed=below
+            )
 
 
 def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
-        if _REFERENCE.search(before) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째", text[end : end + 3]):
+        if _REFERENCE.search(before) or re.match(
+            r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]
+        ):
             continue
         printed = match["number"].replace(",", "")
         scale = _SCALES.get((match["scale"] or "").strip().rstrip("s").lower(), 1.0)
@@ -170,12 +176,20 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
             unit, end = found
         elif (counter := COUNTER.match(text, end + (text[end : end + 1] == " "))) is not None:
             end = counter.end()
+        if (
+            unit.base == ""
+            and _PER_SECOND.search(before)
+            and re.match(r"\s?(?:프레임|장)", text[match.end() :])
+        ):
+            unit = Unit("fps")
         if unit.base == "s" and unit.factor > 3e7 and 1900 <= value * scale <= 2100:
             unit = Unit("")  # a year of the calendar, not a duration
         if _FACTOR.search(before):
             unit = Unit("x")
         factor = scale * power * unit.factor
-        other = value if (match["scale"] or "").strip() == "K" and unit.base == "" and decimals else None
+        # "1.2K" is 1,200 or 1.2 kelvin; "0.4만" is 4,000 or "0.4 only"
+        twofold = (match["scale"] or "") == "만" or (match["scale"] or "").strip() == "K"
+        other = value if twofold and unit.base == "" and decimals else None
         yield Figure(
             start,
             end,

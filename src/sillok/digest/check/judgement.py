@@ -1,10 +1,34 @@
-"""What came of checking one sentence."""
+"""What came of checking one sentence: doubts, each of a kind, and the score that they make together."""
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 
 from sillok.digest.check.findings import Verdict
+from sillok.digest.check.weights import BIAS, MOST, WEIGHTS
+
+#: Kinds of doubt about a direction, the surest first: they look at the same words, so that only one of them counts.
+DIRECTIONS = ("pairs", "turn", "level", "compared", "table", "extreme", "sides")
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Something in a sentence that speaks against it.
+
+    Attributes:
+        kind: a key of `weights.WEIGHTS`.
+        verdict: what the sentence is when it fails mainly for this.
+        reason: one line for the reader.
+        strength: from 0 to 1.
+        about: keys of the sentence's names that it is about.
+    """
+
+    kind: str
+    verdict: Verdict
+    reason: str
+    strength: float = 1.0
+    about: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -13,6 +37,8 @@ class Judgement:
 
     Attributes:
         passages: numbers of the passages of evidence, the most telling first.
+        doubts: what speaks against the sentence.
+        signals: what else the score is made of, by kind: how much of the sentence's words the paper has ...
         checked: how many things were looked up.
         empty: whether there was nothing to look up.
     """
@@ -20,11 +46,24 @@ class Judgement:
     verdict: Verdict = "supported"
     reasons: list[str] = field(default_factory=list)
     passages: list[int] = field(default_factory=list)
+    doubts: list[Doubt] = field(default_factory=list)
+    signals: dict[str, float] = field(default_factory=dict)
     checked: int = 0
     empty: bool = False
 
+    def doubt(
+        self,
+        kind: str,
+        verdict: Verdict,
+        reason: str,
+        strength: float = 1.0,
+        about: frozenset[str] = frozenset(),
+    ) -> None:
+        """Note what speaks against the sentence."""
+        self.doubts.append(Doubt(kind, verdict, reason, strength, about))
+
     def fail(self, verdict: Verdict, reason: str) -> None:
-        """Note a failure; a contradiction outranks what was not found."""
+        """Note a failure that needs no weighing; a contradiction outranks what was not found."""
         if self.verdict != "contradicted":
             self.verdict = verdict
         self.reasons.append(reason)
@@ -33,3 +72,28 @@ class Judgement:
         """Note a passage of evidence once."""
         if passage >= 0 and passage not in self.passages:
             self.passages.append(passage)
+
+    def features(self) -> dict[str, float]:
+        """Return what the score is made of: the signals, and by kind the strengths of all doubts, up to `MOST`."""
+        total: dict[str, float] = defaultdict(float)
+        told = {one.kind for one in self.doubts}
+        leading = next((kind for kind in DIRECTIONS if kind in told), None)
+        for one in self.doubts:
+            if one.kind not in DIRECTIONS or one.kind == leading:
+                total[one.kind] += one.strength
+        return {**{kind: min(sum_, MOST) for kind, sum_ in total.items()}, **self.signals}
+
+    def score(self) -> float:
+        """Return the log-odds of an error; see `weights`."""
+        return BIAS + sum(WEIGHTS.get(kind, 0.0) * value for kind, value in self.features().items())
+
+    def decide(self) -> None:
+        """Set the verdict: where the score is above nought the sentence fails, for its weightiest doubts."""
+        if self.score() <= 0 or not self.doubts:
+            return
+        weighed = sorted(self.doubts, key=lambda one: -WEIGHTS.get(one.kind, 0.0) * one.strength)
+        told = any(
+            one.verdict == "contradicted" and WEIGHTS.get(one.kind, 0.0) * one.strength > 1 for one in weighed
+        )
+        self.verdict = "contradicted" if told else weighed[0].verdict
+        self.reasons[:0] = dict.fromkeys(one.reason for one in weighed)

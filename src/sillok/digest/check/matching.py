@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.paper import Paper
@@ -29,6 +29,9 @@ class Match:
     score: float
     conflicts: list[str]
     misses: list[str]
+    metric: bool = False
+    theirs: frozenset[str] = frozenset()
+    mine: frozenset[str] = frozenset()
 
     @property
     def figure(self) -> Figure:
@@ -45,10 +48,11 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
     same: list[Match] = []
     unit_only: list[Match] = []
     others: list[Match] = []
+    readings = [figure, *_elided(claim, index)]
     for number, one in enumerate(paper.statements):
         for place, found in enumerate(one.figures):
             fits = comparable(figure, found)
-            equal = fits and matches(figure, found)
+            equal = any(comparable(reading, found) and matches(reading, found) for reading in readings)
             equal = equal and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
@@ -58,6 +62,20 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
     for matched in (same, unit_only, others):
         matched.sort(key=lambda m: (bool(m.conflicts), -m.score))
     return same, unit_only, others
+
+
+def _elided(claim: Statement, index: int) -> list[Figure]:
+    """A figure without a unit in the units of the sentence's other figures: "3.9 minutes rather than 28.6"."""
+    figure = claim.figures[index]
+    if figure.unit or figure.word or figure.is_year:
+        return []
+    if claim.text[figure.start : figure.end].endswith("줄"):  # lines, or joules
+        return [replace(figure, unit="J")]
+    units = {f.unit: f.value / f.printed for f in claim.figures if f.unit and f.printed}
+    return [
+        replace(figure, unit=unit, value=figure.value * factor, step=figure.step * factor)
+        for unit, factor in units.items()
+    ]
 
 
 def _wanted(claim: Statement, index: int, paper: Paper) -> dict[str, float]:
@@ -102,15 +120,27 @@ def _match(
     if beside and not one.cell:
         shared = sum(any(comparable(f, g) and matches(f, g) for g in one.figures) for f in beside)
         score += 0.3 * shared / len(beside)
-    conflicts, misses = _conflicts(claim, index, one, place, paper)
-    return Match(one, place, score - 0.08 * len(misses), conflicts, misses)
+    mine, conflicts, misses, metrics = _conflicts(claim, index, one, place, paper)
+    shown = [paper.show(key) for key in conflicts]
+    metric = bool(metrics and not conflicts)
+    return Match(
+        one,
+        place,
+        score - 0.08 * len(misses),
+        shown + metrics,
+        misses,
+        metric,
+        frozenset(conflicts),
+        frozenset(mine),
+    )
 
 
 def _conflicts(
     claim: Statement, index: int, one: Statement, place: int, paper: Paper
-) -> tuple[list[str], list[str]]:
-    """Return what stands in the paper's place of a name or metric of the summary, and what is missing there."""
+) -> tuple[list[str], list[str], list[str], list[str]]:
+    """Return names of the summary, what the paper has in their place, names missing there, and other metrics."""
     bound, held = one.bound[place], one.bound[place] | one.shared | one.near[place]
+    names: list[str] = []
     conflicts: list[str] = []
     misses: list[str] = []
     mine = claim.bound[index] | ((claim.near[index] & claim.shared) - claim.objects)
@@ -134,7 +164,8 @@ def _conflicts(
         if not named:
             foreign = foreign - said
         if foreign:
-            conflicts.append(paper.show(sorted(foreign)[0]))
+            names.append(key)
+            conflicts.append(sorted(foreign)[0])
         elif named and key not in one.context and key in paper.names and key not in paper.own:
             misses.append(key)
     if not mine & paper.own:
@@ -145,9 +176,9 @@ def _conflicts(
     against = (claim.objects & mine) - COMMON
     theirs = (one.objects & held) - COMMON
     if against and theirs and not against & (held - one.shared) and not theirs & said:
-        conflicts.append(paper.show(sorted(theirs)[0]))
-    conflicts += _metrics(claim.figures[index].unit, mine, one, place)
-    return conflicts, misses
+        names.extend(against)
+        conflicts.append(sorted(theirs)[0])
+    return names, conflicts, misses, _metrics(claim.figures[index].unit, mine, one, place)
 
 
 def _alone(claim: Statement, index: int) -> bool:
@@ -186,6 +217,8 @@ def _metrics(unit: str, mine: set[str], one: Statement, place: int) -> list[str]
 def _same_metric(one: Concept, other: Concept) -> bool:
     if one.id == other.id or {one.id, other.id} & {"quality", "cost", "ratio"}:
         return True
+    if {one.id, other.id} <= {"accuracy", "success", "pass-rate", "exact-match", "total-score"}:
+        return True  # a share of what was done right, under whatever name
     if one.family == other.family and (one.id == one.family or other.id == other.family):
         return True
     return {one.id, other.id} <= {"size", "memory"}

@@ -9,17 +9,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
+from sillok.digest.check.reading import IS_DATA, called, is_base, own_names, scaled, spans
 from sillok.digest.check.sentences import plain, sentences
-from sillok.digest.check.statements import Statement, runs, statement
+from sillok.digest.check.statements import Statement, counted, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
 from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
-
-_IS_DATA = re.compile(
-    r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]"
-    r"|\s+(?:data ?set|benchmark|corpus|test set)",
-    re.IGNORECASE,
-)
 
 _SIZE = re.compile(r"[A-Za-z][\w.]*[ -](?:[0-9.]+[ -])?([0-9]+(?:\.[0-9]+)?)[bB]\b")
 _SINGLE = re.compile(r"\b(?:one|an?|per|each|every)[ -]([a-z]{3,12})\b", re.IGNORECASE)
@@ -31,12 +26,18 @@ class Paper:
 
     Attributes:
         statements: sentences and cells of tables.
+        counts: whole numbers, by what they count.
+        data: keys of its names that are data sets or the like: results are "on" them.
         own: keys of the names that the paper gives to its own work.
         base: by a table's column, the printed value of the row that an ablation starts from.
+        lines: by axis ("row", "column") and passage of a table, the keys of each row's or column's label.
+        cells: by passage of a table and column, the cells with a figure.
         beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
         names: keys of all tokens and of up to four neighbouring ones.
+        bases: the labels of rows that an ablation starts from.
+        placed: keys that label a row or a column of a table.
         polarity: for a metric's key, +1 where the paper says that higher is better, -1 for lower.
         called: keys of its names that are plain capitalised words, told by where they do not open a sentence.
         stems: stems of all its Latin words.
@@ -56,6 +57,10 @@ class Paper:
         self.beside: dict[tuple[int, str, int], list[Figure]] = defaultdict(list)
         self.rows: list[tuple[int, set[str], list[tuple[set[str], Figure]]]] = []
         self.heads: set[str] = set()
+        self.cells: dict[tuple[int, int], list[Statement]] = defaultdict(list)
+        self.lines: dict[tuple[str, int], dict[int, set[str]]] = defaultdict(dict)
+        self.placed: set[str] = set()
+        self.bases: list[set[str]] = []
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
         self.stems: set[str] = set()
@@ -66,7 +71,7 @@ class Paper:
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
         self._initials: str | None = None
-        self.called = _called(text) | self.title
+        self.called = called(text) | self.title
         for number, passage in enumerate(text.passages):
             self.keys.append(Counter())
             self._collect(passage.text)
@@ -74,8 +79,26 @@ class Paper:
                 self._table(number, passage)
             else:
                 self._prose(number, passage)
-        self.own = self._own_names()
+        self.own = own_names(text)
         self._close()
+        self.counts = self._counts()
+
+    def _counts(self) -> dict[str, list[Figure]]:
+        """Whole numbers without a unit, by the terms that say what they count."""
+        found: dict[str, list[Figure]] = defaultdict(list)
+        for one in self.statements:
+            for place, figure in enumerate(one.figures):
+                whole = (
+                    figure.unit in ("", "?")
+                    and not figure.decimals
+                    and figure.value >= 2
+                    and figure.step >= 1
+                )
+                for key in (
+                    (one.bound[place] & self.heads if one.cell else counted(one, place)) if whole else ()
+                ):
+                    found[key].append(figure)
+        return found
 
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
@@ -122,7 +145,7 @@ class Paper:
         for term in one.terms:
             if term.kind == "name":
                 tail = one.text[term.end : term.end + 60]
-                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or _IS_DATA.match(
+                if re.search(r"\b(?:on|On|onto)\s+(?:the\s+)?$", one.text[: term.start]) or IS_DATA.match(
                     tail
                 ):
                     self._data[term.key] += 1
@@ -160,11 +183,16 @@ class Paper:
         labels: list[set[str]] = []
         for column, cell in enumerate(header):
             self._header(number, column, cell, heads[column], caption)
+            self.lines["column", number][column] = heads[column]
         for line, row in enumerate(rows[1:], start=1):
             label, cells = self._row(number, line, row, heads, units, caption)
             labels.append(label)
+            self.lines["row", number][line] = label
+            if is_base(row[0], label, self.title):
+                self.bases.append(label)
             self.rows.append((number, label, cells))
         self.heads.update(key for head in heads[1:] for key in head)
+        self.placed.update(key for head in (*heads, *labels) for key in head)
         names = [{k for k in label if not k.startswith("~")} for label in labels]
         for one in names:
             for other in names:
@@ -187,20 +215,25 @@ class Paper:
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
         label = {t.key for t in terms(row[0], self.called)}
+        for cell in row[1:]:
+            # what tells a row may stand in more than its first cell: "Ours | GPT-4o | 71.2"
+            names = spans(cell, self.called)
+            if names and len(cell) < 40 and not figures(delatex(plain(cell)), names):
+                label |= {t.key for t in terms(cell, self.called) if t.kind == "name"}
         cells: list[tuple[set[str], Figure]] = []
         unit, scale = units[0]
         for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
             places = ((number, "row", line), (number, "column", 0))
-            self._cell(row[0], _scaled(figure, unit, scale), label | heads[0], caption, number, places)
+            self._cell(row[0], scaled(figure, unit, scale), label | heads[0], caption, number, places)
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
             unit, scale = units[column] if column < len(units) else (None, 1.0)
             text = delatex(plain(cell))
             for figure in figures(text)[:3]:
-                found = _scaled(figure, unit, scale)
+                found = scaled(figure, unit, scale)
                 places = ((number, "row", line), (number, "column", column))
                 self._cell(f"{row[0]} | {cell}", found, label | head, caption, number, places)
-                if _is_base(row[0], label, self.title):
+                if is_base(row[0], label, self.title):
                     self.base.setdefault(places[1], found.printed)
                 cells.append((head, found))
         self.keys[number].update(label)
@@ -227,6 +260,8 @@ class Paper:
         one.bound, one.near, one.others, one.turn = [keys], [set()], [set()], [None]
         one.passage, one.context, one.cell, one.places = number, caption, True, places
         self.statements.append(one)
+        if (column := one.line("column")) > 0:
+            self.cells[number, column].append(one)
         for place in places:
             self.beside[place].append(figure)
 
@@ -250,19 +285,10 @@ class Paper:
                 return keys | {t.key for t in terms(delatex(plain(passages[near].text)))}
         return keys
 
-    def _own_names(self) -> set[str]:
-        title = self.text.title or ""
-        head = title.split(":")[0] if ":" in title else ""
-        own = {t.key for t in terms("the " + head) if t.kind == "name"}
-        if own and len(head.split()) <= 4:
-            return own
-        counted = Counter(t.key for p in self.text.passages[:6] for t in terms(p.text) if t.kind == "name")
-        introduced = re.findall(
-            r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)",
-            self.text.abstract,
-        )
-        keys = {key_of(name) for name in introduced}
-        return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
+    def _methods(self) -> set[str]:
+        """The keys of the rows of tables that have a row of the paper's own method."""
+        tables = {number for number, label, _ in self.rows if label & self.own}
+        return {key for number, label, _ in self.rows if number in tables for key in label}
 
     def _close(self) -> None:
         """Weigh terms by rarity, and index statements by their keys."""
@@ -270,7 +296,10 @@ class Paper:
         spread = Counter(key for counted in self.keys for key in counted)
         self.idf = {key: math.log(1 + passages / count) for key, count in spread.items()}
         self.rarest = math.log(1 + passages)
-        self._rival(key for key, count in self._data.items() if count)
+        methods = self._methods()
+        labels = {key for _, label, _ in self.rows if label & methods for key in label}
+        self.data = {key for key, count in self._data.items() if count and key not in labels}
+        self._rival(self.data)
         self._alias()
         self.by_key: dict[str, set[int]] = defaultdict(set)
         for index, one in enumerate(self.statements):
@@ -295,6 +324,10 @@ class Paper:
     def show(self, key: str) -> str:
         """The key's form in the paper, or the concept's name."""
         return self._shown.get(key, key.replace("-", " "))
+
+    def title_of(self, keys: set[str]) -> str:
+        """The keys of a row or column as words."""
+        return " ".join(sorted(self.show(key.lstrip("~")) for key in keys)) or "another one"
 
     def weight(self, key: str) -> float:
         """The rarity of a key in the paper: high for what stands in few passages."""
@@ -339,13 +372,23 @@ class Paper:
             return 1  # a score or a result, and nothing else is named
         return signs.pop() if len(signs) == 1 else 0
 
+    def leaning(self, one: Statement) -> int:
+        """Tell by the paper's own row whether more of a cell's column is better (+1) or less (-1): it mostly wins."""
+        column = self.cells[one.passage, one.line("column")]
+        own = [c.figures[0].value for c in column if c.bound[0] & self.own]
+        rest = [c.figures[0].value for c in column if not c.bound[0] & self.own]
+        if len(own) != 1 or len(rest) < 2:
+            return 0
+        above = sum(value < own[0] for value in rest)
+        return 1 if above >= len(rest) - 1 else -1 if above <= 1 and len(rest) > 2 else 0
+
     def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
         """Return the passages that BM25 ranks highest for weighted keys, best first, with their scores."""
         scored = []
-        for number, counted in enumerate(self.keys):
+        for number, held in enumerate(self.keys):
             score = 0.0
             for key, weight in wanted.items():
-                count = counted.get(key, 0)
+                count = held.get(key, 0)
                 if count:
                     length = 0.25 + 0.75 * self.lengths[number] / self.mean_length
                     score += weight * self.weight(key) * count * 2.2 / (count + 1.2 * length)
@@ -353,30 +396,3 @@ class Paper:
                 scored.append((score, number))
         scored.sort(key=lambda pair: (-pair[0], pair[1]))
         return scored[:limit]
-
-
-def _is_base(cell: str, label: set[str], title: set[str]) -> bool:
-    """Tell whether a row is what an ablation starts from: "Full", "Ours", or the method alone."""
-    word = re.sub(r"[^a-z ]", "", cell.lower()).strip()
-    return word in ("full", "ours", "full model", "full method", "default") or bool(label and label <= title)
-
-
-def _called(text: PaperText) -> frozenset[str]:
-    """The capitalised words that stand inside sentences, titles and headings aside."""
-    found = Counter(
-        key_of(match[0])
-        for passage in text.passages
-        if passage.kind != "title"
-        for match in re.finditer(r"(?<=[a-z0-9,;] )[A-Z][a-z]{2,}(?![\w-])", passage.text)
-    )
-    return frozenset(found)
-
-
-def _scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
-    if figure.unit:
-        return figure
-    factor = scale * (unit.factor if unit else 1.0)
-    base = unit.base if unit else "?"
-    if factor == 1.0 and base == figure.unit:
-        return figure
-    return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)

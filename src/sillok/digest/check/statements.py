@@ -64,6 +64,10 @@ class Statement:
     cell: bool = False
     korean: bool = False
 
+    def line(self, axis: str) -> int:
+        """The number of the row or column that a cell stands in; -1 where there is none."""
+        return next((number for _, name, number in self.places if name == axis), -1)
+
     @property
     def keys(self) -> set[str]:
         """The keys of all terms."""
@@ -79,7 +83,8 @@ def statement(text: str, korean: bool | None = None, called: Collection[str] = (
         korean = re.search("[가-힣]", text) is not None
     found = terms(text, called)
     names = [(t.start, t.end) for t in found if t.kind == "name"]
-    result = Statement(text, figures(text, names), found, directions(text), korean=korean)
+    turns = [d for d in directions(text) if not any(start <= d.start < end for start, end in names)]
+    result = Statement(text, figures(text, names), found, turns, korean=korean)
     result.terms = [
         t for t in found if not any(f.start < t.start < f.end and t.kind != "name" for f in result.figures)
     ]
@@ -243,7 +248,10 @@ def _bracketed(one: Statement, bound: list[set[str]]) -> None:
             bound[index] = (bound[index] - keys) | {term.key}
 
 
-_AGAINST = re.compile(r"\s*(?:mIoU|points?)?\s*(?:vs\.?|versus|against|compared (?:with|to))\s*\Z")
+_AGAINST = re.compile(
+    r"\s*(?:mIoU|points?)?,?\s*(?:vs\.?|versus|against|compared (?:with|to)|instead of|rather than|as opposed to"
+    r"|up from|down from)\s*\Z"
+)
 _OF_FIRST = re.compile(r"(?:\([^()]*\))?의\s(?:약\s)?\Z")
 
 
@@ -311,3 +319,22 @@ def _turn(
     if one.korean and any(d.start >= figure.end for d in here):
         here = [d for d in here if d.start >= figure.end]
     return min(here, key=lambda d: max(d.start - figure.end, figure.start - d.end), default=None)
+
+
+def counted(one: Statement, index: int) -> set[str]:
+    """The terms that say what is counted: the two after the figure, in Korean the one after it or the one before."""
+    figure = one.figures[index]
+    after = [t for t in one.terms if 0 <= t.start - figure.end <= (4 if one.korean else 18)]
+    before = [t for t in one.terms if figure.start - t.end == 1] if one.korean else []
+    ends = min((f.start for f in one.figures if f.start > figure.start), default=len(one.text))
+    things = (*after[: 1 if one.korean else 2], *before[-1:])
+    return {t.key for t in things if t.start < ends and t.kind != "name" and t.key not in _NO_THINGS}
+
+
+#: Terms that stand after a count and are not what is counted.
+_NO_THINGS = frozenset(("~instead", "average", "~averag", "~mean", "~total", "~respect"))
+
+
+def is_count(figure: Figure) -> bool:
+    """Tell whether a figure counts things: a whole number without a unit."""
+    return figure.unit == "" and figure.value >= 2 and figure.step >= 1 and not figure.is_year

@@ -54,13 +54,14 @@ def differs(figure: Figure, one: Figure, two: Figure) -> bool:
     low, high = sorted((one.value, two.value))
     if low <= 0 or low == high:
         return False
-    half = 0.5 * figure.step * 1.02
+    half = (1.0 if figure.bound else 0.5) * figure.step * 1.02
     if figure.unit == "x":
         return abs(high / low - figure.value) <= half
-    relative = (100 * (high - low) / low, 100 * (high - low) / high)
     if figure.unit == "%":
+        relative = (100 * (high - low) / low, 100 * (high - low) / high)
         return any(abs(change - figure.value) <= half for change in relative)
-    return abs(high - low - figure.value) <= half
+    scale = 100.0 if figure.unit in ("point", "pp") and high <= 1 else 1.0  # an AUC of 0.79 and one of 0.76
+    return abs(scale * (high - low) - figure.value) <= half
 
 
 def other_column(claim: Statement, index: int, fitting: list[Match], paper: Paper) -> str | None:

@@ -9,7 +9,7 @@ from sillok.digest.check.figures import Figure, matches
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
-from sillok.digest.check.statements import Statement
+from sillok.digest.check.statements import Statement, is_count
 from sillok.digest.check.tables import table_sign
 
 
@@ -26,8 +26,9 @@ def check_direction(
     reach = 45 if claim.figures[index].unit in ("x", "%", "pp", "point") or partner is not None else 25
     if partner is not None and turn.size:
         return  # the two figures themselves tell, see check_pairs
+    told = is_difference(claim, index) or (partner is None and _is_target(claim, index))
     for match in fitting:
-        other = match.statement.turn[match.index]
+        other = None if is_count(claim.figures[index]) or not told else match.statement.turn[match.index]
         if match.score < floor or other is None:
             continue
         if _gap(claim, index, turn) > reach or _gap(match.statement, match.index, other) > reach:
@@ -38,26 +39,70 @@ def check_direction(
             continue
         against = opposed(turn, other, _polarity(claim, index, match, paper))
         if against is not None:
-            verdicts.append((against != _swapped(claim, match.statement, claim.figures[index].start), match))
+            verdicts.append((against, _swapped(claim, match.statement, claim.figures[index].start), match))
     if (base := _level(claim, index, turn, fitting, paper)) is not None:
         word = claim.text[turn.start : turn.end]
-        result.fail("contradicted", f"{word}: the paper's table starts from {base:g}")
+        result.doubt("level", "contradicted", f"{word}: the paper's table starts from {base:g}")
         return
     if not verdicts:
         sign = table_sign(claim, index, paper)
-        size = turn.size or turn.good * (paper.polarity_of(claim.keys) or 1)
+        size = turn.size or size_of(turn, claim.figures[index].unit, claim.keys, paper) or turn.good
         if sign and size and sign != size:
-            result.fail(
-                "contradicted", f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite"
+            result.doubt(
+                "table",
+                "contradicted",
+                f"{claim.text[turn.start : turn.end]}: the paper's table says the opposite",
             )
         return
-    if all(against for against, _ in verdicts):
-        match = verdicts[0][1]
+    _oppose(claim, turn, verdicts, result)
+
+
+def _oppose(
+    claim: Statement, turn: Direction, verdicts: list[tuple[bool, bool, Match]], result: Judgement
+) -> None:
+    """Doubt a word of comparison where all that the paper says of the figure runs the other way."""
+    # Where the sides seem exchanged the words tell nothing: which side is which is too easily misread.
+    if all(against and not swapped for against, swapped, _ in verdicts):
+        match = verdicts[0][2]
         result.cite(match.statement.passage)
         word = claim.text[turn.start : turn.end]
         other = match.statement.turn[match.index]
         there = match.statement.text[other.start : other.end] if other else ""
-        result.fail("contradicted", f"{word}: the paper says {there!r}")
+        result.doubt("turn", "contradicted", f"{word}: the paper says {there!r}")
+
+
+_BY = re.compile(
+    r"(?:\bby|\bof|\bcosts?|\bloses?|\bgains?|\bonly|\bjust|\banother|\ba mere|\badds?|차이[는가]"
+    r"|격차[는가]|보다)\s(?:\w+\s){0,2}\Z"
+)
+_AFTER = re.compile(
+    r"\s?(?:\w+ ){0,2}(?:more|less|fewer|higher|lower|better|worse|faster|slower|larger|smaller|longer"
+    r"|shorter|above|below"
+    r"|ahead|behind|short of|earlier|later|sooner|reduction|improvement|increase|decrease|drop|gain|gap"
+    r"|difference|lead|advantage)\b"
+    r"|(?:만|만큼|가량|나|이나|이|가|를|을|씩)?\s?(?:더 |크게 |낮|높|앞|뒤|감소|증가|향상|개선|하락|상승"
+    r"|떨어|올|줄|늘|빠르|느리|차이|격차|짧|길|먼저|늦|일찍)"
+)
+
+
+def is_difference(claim: Statement, index: int) -> bool:
+    """Tell whether a figure is said to be a difference or a ratio, and no level."""
+    figure = claim.figures[index]
+    if figure.unit in ("x", "pp"):
+        return True
+    before = claim.text[max(0, figure.start - 30) : figure.start]
+    return _BY.search(before) is not None or _AFTER.match(claim.text, figure.end) is not None
+
+
+def _is_target(claim: Statement, index: int) -> bool:
+    """Tell whether a figure is what something changes to: "drops to 70.2", "70.2로 하락"."""
+    figure = claim.figures[index]
+    if claim.korean:
+        return (
+            re.match(r"(?:점|\s?토큰|\s?[A-Za-z]+)?\s?(?:으로|로|까지)\b", claim.text[figure.end :])
+            is not None
+        )
+    return _TO.search(claim.text[: figure.start]) is not None
 
 
 _TO = re.compile(r"\bto\s*\Z")
@@ -67,13 +112,13 @@ def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], 
     """The value of the paper's own row, where "drops to 70.2" names one on the other side of it in that column."""
     figure = claim.figures[index]
     if claim.korean:
-        told = turn.start >= figure.end and re.match(r"점?\s?(?:으로|로|까지)\b", claim.text[figure.end :])
+        told = turn.start >= figure.end and _is_target(claim, index)
     else:
-        told = turn.end <= figure.start and _TO.search(claim.text[: figure.start])
+        told = turn.end <= figure.start and _TO.search(claim.text[: figure.start]) is not None
     if not told or _partner(claim, index) is not None or _gap(claim, index, turn) > 45:
         return None
     keys = claim.bound[index] | claim.shared
-    size = turn.size or _size(turn, figure.unit, keys, paper)
+    size = turn.size or size_of(turn, figure.unit, keys, paper)
     cells = [m for m in fitting if m.statement.cell and len(m.statement.places) == 2]
     bases = {base for m in cells if (base := paper.base.get(m.statement.places[1])) is not None}
     if not size or len(bases) != 1 or claim.objects:
@@ -83,7 +128,7 @@ def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], 
     return base if (figure.value / factor - base) * size < 0 else None
 
 
-_CONDITION = re.compile(r"[가-힣]{0,2}(?:면|어도|려도|여도|더라도)(?=[\s,])")
+_CONDITION = re.compile(r"[가-힣]{0,2}(?:면|어도|려도|여도|더라도|도)(?=[\s,])")
 
 
 def _between(one: Statement, index: int, turn: Direction) -> str:
@@ -103,9 +148,6 @@ def _polarity(claim: Statement, index: int, match: Match, paper: Paper) -> int:
     """Whether more of what a figure measures is better; by its unit where no metric is named."""
     one = match.statement
     sign = paper.polarity_of(one.bound[match.index]) or paper.polarity_of(claim.bound[index])
-    if sign:
-        return sign
-    sign = paper.polarity_of(one.bound[match.index] | one.shared | claim.shared)
     if sign:
         return sign
     if {f.unit for f in one.figures} & {"s", "byte", "$", "J"}:
@@ -135,7 +177,7 @@ def _swapped(claim: Statement, one: Statement, start: int = 0) -> bool:
     return bool(claim.objects & one.subjects or claim.subjects & one.objects)
 
 
-def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
+def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Check a direction against the sentence's own figures: "falls from 38 to 41" cannot be."""
     for number in range(len(claim.figures) - 1):
         last = _last_listed(claim, number + 1)
@@ -146,14 +188,20 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
             continue  # figures of different kinds: a score and a count
         between = claim.text[one.end : two.start]
         turn = claim.turn[last] or claim.turn[number]
+        if claim.korean and _BEATEN.search(_tail(claim, last)):  # the word stands after "보다"
+            turn = next((d for d in claim.directions if d.start >= two.end), None)
         if turn is None:
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
         beside = range(number, last + 1)
-        if any(low < f.start < high for n, f in enumerate(claim.figures) if n not in beside):
+        between_ = (
+            f for n, f in enumerate(claim.figures) if n not in beside and not (f.word and f.unit == "x")
+        )
+        if any(low < f.start < high for f in between_):
             continue  # the word belongs to other figures
         keys = claim.bound[number] | claim.bound[last] | claim.shared
-        size = turn.size or _size(turn, one.unit, keys, paper)
+        size = turn.size or size_of(turn, one.unit, keys, paper)
+        size = size or turn.good * _leaning(found, number, last, one.unit, paper)
         sign = pair_sign(claim, number, between, last)
         if one.value == two.value:
             wrong = sign == 1 and size != 0  # "rises from 9.6 to 9.6"
@@ -164,7 +212,21 @@ def check_pairs(claim: Statement, paper: Paper, result: Judgement) -> None:
         if wrong:
             word = claim.text[turn.start : turn.end]
             printed = f"{claim.text[one.start : one.end]} and {claim.text[two.start : two.end]}"
-            result.fail("contradicted", f"{word}: {printed} say the opposite")
+            result.doubt("pairs", "contradicted", f"{word}: {printed} say the opposite")
+
+
+def _leaning(found: list[list[Match]], number: int, last: int, unit: str, paper: Paper) -> int:
+    """Which way is better in the columns of a pair of figures, where all tell the same."""
+    cells = [m for n in (number, last) for m in found[n] if m.statement.cell]
+    signs = {known_sign(m.statement.bound[m.index], unit, paper) or paper.leaning(m.statement) for m in cells}
+    return signs.pop() if len(signs) == 1 else 0
+
+
+def _tail(claim: Statement, index: int) -> str:
+    """What follows a figure, up to the next one or a comma."""
+    figure = claim.figures[index]
+    after = min((f.start for f in claim.figures if f.start > figure.start), default=len(claim.text))
+    return claim.text[figure.end : min(after, figure.end + 45)].split(",")[0]
 
 
 _RESOURCES = {
@@ -181,15 +243,21 @@ _RESOURCES = {
 }
 
 
-def _size(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
+def size_of(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
     """Whether better (or quicker) means more (+1) or less (-1) of what is measured in a unit."""
     if turn.pace and unit in ("s", "fps"):
         return -turn.pace if unit == "s" else turn.pace
+    return turn.good * known_sign(keys, unit, paper)
+
+
+def known_sign(keys: set[str], unit: str, paper: Paper) -> int:
+    """Whether more of what is measured is better (+1) or less (-1), as its metric says."""
     if unit in ("%", "pp", "point"):
         keys = keys - _RESOURCES  # "computation questions": such a share is no amount of computation
-    return turn.good * paper.polarity_of(keys)
+    return paper.polarity_of(keys)
 
 
+_BEATEN = re.compile(r"(?:보다|에 비해|대비|[를을]\s?(?:\S{1,6}\s){0,2}(?:앞|능가|웃|밑|상회|하회|넘|뛰어))")
 _LISTED = re.compile(r"\)?(?:이?나|와|과|및|,| and| or)\s")
 
 
@@ -216,14 +284,21 @@ def pair_sign(claim: Statement, number: int, between: str, last: int | None = No
         r"(?:\s+(?:for|of|with|in|on)\b[^,;:.]{1,40})?\s*(?:to|→|->)\s*(?:about |around )?", between
     ) and (re.search(r"\bfrom\s*$", before)):
         return 1
+    if re.fullmatch(r",?\s*(?:\w+ )?from\s*(?:about |around )?", between) and _TO.search(before):
+        return -1
     if re.match(r"\s*(?:에서|→)\s*(?:\S{1,24}의\s)?(?:약\s*)?$", between) and re.match(
         r"\s?(?:으로|로|까지)", after
     ):
         return 1
     if _LISTED.match(between) and claim.korean:
         return 0  # both are what is compared with
-    beaten = r"\)?\s*(?:보다|에 비해|대비|[를을]\s?(?:\S{1,4}\s)?(?:앞|능가|웃|밑|상회|하회))"
-    if re.match(beaten, claim.text[two.end : two.end + 16]) and len(between) < (
+    if (
+        claim.korean
+        and _BEATEN.match(between.lstrip(")"))
+        and not _BEATEN.search(claim.text[two.end : two.end + 16])
+    ):
+        return 1
+    if _BEATEN.search(_tail(claim, number + 1 if last is None else last)) and len(between) < (
         70 if last is None or last == number + 1 else 110
     ):
         return -1
@@ -251,4 +326,6 @@ def check_sides(claim: Statement, paper: Paper, result: Judgement) -> None:
             verdicts.append((against != _swapped(claim, one), one))
     if verdicts and all(against for against, _ in verdicts):
         result.cite(verdicts[0][1].passage)
-        result.fail("contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite")
+        result.doubt(
+            "sides", "contradicted", f"{claim.text[turn.start : turn.end]}: the paper says the opposite"
+        )

@@ -1,18 +1,24 @@
-"""Verdicts on one sentence of a summary: its figures, names, comparisons and words against the paper."""
+"""Verdicts on one sentence of a summary: what of it is in the paper, and what speaks against it."""
 
 from __future__ import annotations
 
-import itertools
 import re
+from dataclasses import replace
 
+from sillok.digest.check.anchors import anchored, check_anchors
+from sillok.digest.check.background import background
+from sillok.digest.check.compared import check_compared, check_extremes
+from sillok.digest.check.counts import check_counts
+from sillok.digest.check.derived import follows
 from sillok.digest.check.figures import Figure, comparable, matches
+from sillok.digest.check.grid import check_grid, check_together
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, settles, tells
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.tables import differs, other_column, table_sign
+from sillok.digest.check.tables import other_column
 from sillok.digest.check.terms import is_name, key_of
-from sillok.digest.check.turns import check_direction, check_pairs, check_sides, pair_sign
+from sillok.digest.check.turns import check_direction, check_pairs, check_sides, is_difference
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
 SAME_CONTEXT = 0.22
@@ -20,22 +26,34 @@ SAME_CONTEXT = 0.22
 SAME_CONTEXT_LONG = 0.1
 #: Another value in a context that is better by this factor and margin contradicts.
 BETTER, MARGIN = 1.3, 0.12
-#: Part of the weight of a sentence without figures that its best passages must cover.
-COVERED_ONE, COVERED_THREE = 0.42, 0.62
 #: The reason of a sentence that shares too few words with the paper; only this one a model may overrule.
 UNCOVERED = "no passage of the paper covers this sentence"
 
 
 def judge(claim: Statement, paper: Paper) -> Judgement:
     """Check one sentence of a summary."""
+    result = examine(claim, paper)
+    result.decide()
+    return result
+
+
+def examine(claim: Statement, paper: Paper) -> Judgement:
+    """Gather what speaks for and against a sentence, without a verdict."""
     result = Judgement()
     _names(claim, paper, result)
-    for index in range(len(claim.figures)):
-        _figure(claim, index, paper, result)
-    check_pairs(claim, paper, result)
+    found = [_figure(claim, index, paper, result) for index in range(len(claim.figures))]
+    _rebind(claim, found, result)
+    _context(claim, found, paper, result)
+    check_anchors(claim, found, paper, result)
+    check_compared(claim, found, paper, result)
+    check_extremes(claim, found, paper, result)
+    check_grid(claim, found, paper, result)
+    check_together(claim, found, paper, result)
+    check_counts(claim, found, paper, result)
+    check_pairs(claim, found, paper, result)
     if not claim.figures:
         check_sides(claim, paper, result)
-        _covered(claim, paper, result)
+    _covered(claim, paper, result)
     return result
 
 
@@ -47,30 +65,25 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
         seen.add(term.key)
         result.checked += 1
         if not (paper.has_name(term.key) or paper.has_words(claim.text[term.start : term.end])):
-            result.fail("not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
+            result.doubt("name", "not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
 
 
-def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> None:
+def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> list[Match]:
+    """Check one figure; return where the paper has it."""
     figure = claim.figures[index]
     printed = claim.text[figure.start : figure.end]
     result.checked += 1
     if _of_a_name(claim, figure, paper) or (figure.printed == 1 and figure.unit in paper.single):
-        return
+        return []
+    if figure.printed == 1 and not figure.unit:
+        return []  # "one forward pass"
+    coarse = figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index)))
+    if coarse or _PARTS.match(claim.text, figure.end):
+        return []  # "more than doubles", "a third": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
     if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
-        return  # a bare 0 or 1 that the paper has too
-    floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
-    if not _telling(claim, paper):
-        floor = 0.0
-    fitting = [
-        m for m in same if not m.conflicts and (m.score >= floor or corroborated(claim, index, m, paper))
-    ]
-    exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
-    if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
-        # as printed it stands with another name, and with this one only rounded or in a worse context
-        rounded = fitting[0].figure.value != figure.value
-        if exact > (fitting[0].score if rounded else BETTER * fitting[0].score + MARGIN):
-            fitting = []
+        return []  # a bare 0 or 1 that the paper has too
+    fitting = _fitting(claim, index, same, paper)
     there = {id(m.statement) for m in same}
     rest = [f for n, f in enumerate(claim.figures) if n != index]
     rival = next(
@@ -84,12 +97,55 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         ),
         None,
     )
-    if not fitting and _derived(claim, index, paper):
+    other_unit = any(m.score >= SAME_CONTEXT and not m.conflicts for m in unit_only) and not same
+    if not fitting and not other_unit and follows(claim, index, paper, printed=bool(same)):
         result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
-        return
+        return same
     if not fitting:
         _unfound(claim, index, same, unit_only, rival, paper, result)
-        return
+        return same
+    _weigh(claim, index, fitting, rival, (unit_only, others), paper, result)
+    return same
+
+
+def _fitting(claim: Statement, index: int, same: list[Match], paper: Paper) -> list[Match]:
+    """Of the paper's equal figures those that nothing speaks against and whose context is the sentence's."""
+    figure = claim.figures[index]
+    floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
+    if not _telling(claim, paper):
+        floor = 0.0
+    exact_unit = figure.unit if figure.unit not in ("", "%", "x", "point", "pp") else None
+    fitting = [  # "18 frames per second" needs no more context where the paper says just that
+        m
+        for m in same
+        if not m.conflicts
+        and (m.score >= floor or m.figure.unit == exact_unit or corroborated(claim, index, m, paper))
+    ]
+    exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
+    if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
+        # as printed it stands with another name, and with this one only rounded or in a worse context
+        rounded = fitting[0].figure.value != figure.value
+        if exact > (fitting[0].score if rounded else BETTER * fitting[0].score + MARGIN):
+            fitting = []
+    return fitting
+
+
+def _weigh(
+    claim: Statement,
+    index: int,
+    fitting: list[Match],
+    rival: Match | None,
+    rest: tuple[list[Match], list[Match]],
+    paper: Paper,
+    result: Judgement,
+) -> None:
+    """Look for what speaks against a figure that the paper has in such a context: another value, unit, column, turn.
+
+    `rest` are the paper's figures of equal digits in another unit, and those of another value.
+    """
+    figure = claim.figures[index]
+    printed = claim.text[figure.start : figure.end]
+    unit_only, others = rest
     best = fitting[0]
     if (
         rival is not None
@@ -98,7 +154,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         and tells(claim, index, rival, paper)
     ):
         result.cite(rival.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(rival)} there")
+        told = f"{printed}: the paper says {_text(rival)} there"
+        result.doubt("outdone", "contradicted", told, _clarity(claim, paper))
         return
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
@@ -109,39 +166,12 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> No
         )
     if wrong_unit is not None and (best.figure.unit != figure.unit or wrong_unit in others):
         result.cite(wrong_unit.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        result.doubt("unit2", "contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
         return
     if (other := other_column(claim, index, fitting, paper)) is not None:
-        result.cite(best.statement.passage)
-        result.fail("contradicted", f"{printed}: {other}")
-        return
+        result.doubt("column", "contradicted", f"{printed}: {other}")
     result.cite(best.statement.passage)
     check_direction(claim, index, fitting, paper, result)
-
-
-def _derived(claim: Statement, index: int, paper: Paper) -> bool:
-    """Tell whether a difference or ratio follows from two figures of the sentence, or from two rows of a table."""
-    figure = claim.figures[index]
-    if figure.word and figure.unit == "x" and figure.bound == "over":
-        return any(_at_least(figure.value, one, two) for one, two in itertools.pairwise(claim.figures))
-    if (
-        figure.unit not in ("x", "%", "point", "pp", "dB")
-        or figure.word
-        or (figure.digits < 2 and figure.step >= 1)
-    ):
-        return False
-    for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
-        sign = pair_sign(claim, number, claim.text[one.end : two.start])
-        told = sign == 1 or (sign and figure.unit != "%")  # a relative change only of "from A to B"
-        if told and figure not in (one, two) and differs(figure, one, two):
-            return True
-    return bool(claim.objects and claim.keys & paper.heads and table_sign(claim, index, paper))
-
-
-def _at_least(times: float, one: Figure, two: Figure) -> bool:
-    """Tell whether two figures differ by a factor and a little more: "from 34 % to 72 %, more than twofold"."""
-    low, high = sorted((one.value, two.value))
-    return one.unit == two.unit and low > 0 and times <= high / low < times + 1
 
 
 def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
@@ -177,28 +207,73 @@ def _unfound(
     wrong_unit = next((m for m in unit_only if not m.conflicts and m.score >= SAME_CONTEXT), None)
     if wrong_unit is not None and (not paper.thin or tells(claim, index, wrong_unit, paper, unit=False)):
         result.cite(wrong_unit.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
+        result.doubt("unit", "contradicted", f"{printed}: the paper says {_text(wrong_unit)}")
         return
     if same and same[0].conflicts and not paper.thin:
         result.cite(same[0].statement.passage)
         there = f"; the paper says {_text(told)}" if told is not None else ""
-        result.fail("contradicted", f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}")
+        kind = (
+            "conflict-metric"
+            if same[0].metric
+            else "conflict-own"
+            if same[0].theirs <= paper.own
+            else "conflict"
+        )
+        result.doubt(
+            kind,
+            "contradicted",
+            f"{printed}: in the paper it stands with {same[0].conflicts[0]}{there}",
+            about=same[0].mine,
+        )
         return
+    small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
+    kind = "absent" if not same else "elsewhere"
+    near = max((m.score for m in same if not m.conflicts), default=0.0) / SAME_CONTEXT
+    near = min(max(near, 0.0), 0.8)
+    kind += "-small" if small or figure.word else "-two" if figure.digits < 3 else ""
     if told is not None:
         result.cite(told.statement.passage)
-        result.fail("contradicted", f"{printed}: the paper says {_text(told)} there")
+        result.doubt(kind, "contradicted", f"{printed}: the paper says {_text(told)} there")
+        result.signals["told" if not same else "told-other"] = 1.0
         return
     if figure.value in paper.sizes and not figure.unit and told is None:
         result.reasons.append(f"{printed}: the size of a model that the paper names")
         return
-    small = figure.value <= 10 and figure.unit == "" and (figure.word or figure.step >= 1)
-    if small and (rival is None or rival.score < 0.35):
-        result.reasons.append(f"{printed}: a small count that the paper does not state")
-        return
-    result.fail(
+    result.doubt(
+        kind,
         "not found",
         f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
+        (1 - near) * _clarity(claim, paper) if same else 1.0,
     )
+
+
+def _context(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
+    """Signal how badly the figures' best contexts in the paper agree with the sentence, on average and at worst."""
+    scores = [
+        min(max(max(m.score for m in matches), 0.0), 1.0)
+        for figure, matches in zip(claim.figures, found, strict=True)
+        if matches and _weighs(figure)
+    ]
+    if scores:
+        clarity = _clarity(claim, paper)
+        result.signals["context-mean"] = clarity * (1 - sum(scores) / len(scores))
+        result.signals["context-worst"] = clarity * (1 - min(scores))
+
+
+def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> None:
+    """Drop conflicts about names that stand with another figure of the sentence: they are probably that one's."""
+    loose, tight = anchored(claim, found), anchored(claim, found, tight=True)
+    kept = []
+    for one in result.doubts:
+        if one.kind == "conflict" and one.about and one.about <= loose:
+            if one.about <= tight:
+                continue
+            one = replace(one, kind="conflict-near")
+        kept.append(one)
+    result.doubts[:] = kept
+
+
+_PARTS = re.compile(r"[ -](?:quarters?|thirds?|fifths?|tenths?|halves)\b")
 
 
 def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
@@ -211,6 +286,12 @@ def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
     return key_of(before[0] + claim.text[figure.start : figure.end]) in paper.names
 
 
+def _clarity(claim: Statement, paper: Paper) -> float:
+    """How far a sentence's terms tell which part of the paper it speaks of, from 0 to 1: few known ones tell little."""
+    known = {t.key for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
+    return min(1.0, len(known) / 5)
+
+
 def _telling(claim: Statement, paper: Paper) -> bool:
     """Tell whether a sentence has enough terms that the paper knows to judge a figure's context by."""
     known = {t.key: t.kind for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
@@ -218,25 +299,38 @@ def _telling(claim: Statement, paper: Paper) -> bool:
 
 
 def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
-    """Check a sentence without figures by how much of it the best passages cover."""
+    """Check how much of a sentence's words the best passages have; alone it decides where there are no figures."""
     wanted: dict[str, float] = {}
     for term in claim.terms:
         weight = {"name": 1.5, "concept": 1.0, "word": 0.7}[term.kind] * min(paper.weight(term.key), 2.5)
         wanted[term.key] = max(wanted.get(term.key, 0.0), weight)
     telling = [key for key in wanted if key not in COMMON]
     found = paper.search(dict.fromkeys(wanted, 1.0), 3)
-    for _, number in found[:2]:
-        result.cite(number)
+    if not claim.figures:
+        for _, number in found[:2]:
+            result.cite(number)
     if len(telling) < 2:
-        result.empty = result.verdict == "supported"
+        result.empty = not claim.figures and not result.doubts
         return
     result.checked += 1
     total = sum(wanted.values())
     covers = [sum(w for k, w in wanted.items() if k in paper.keys[number]) / total for _, number in found]
     union = set().union(*(paper.keys[number] for _, number in found)) if found else set()
     three = sum(w for k, w in wanted.items() if k in union) / total
-    if max(covers, default=0.0) < COVERED_ONE and three < COVERED_THREE:
-        result.fail("not found", UNCOVERED)
+    known = background().likelihood(telling, paper.idf, sum(paper.lengths))
+    side = "figures" if any(_weighs(figure) for figure in claim.figures) else "plain"
+    result.signals[f"{side}-one"] = 1 - max(covers, default=0.0)
+    result.signals[f"{side}-three"] = 1 - three
+    result.signals[f"{side}-foreign"] = -max(-6.0, min(6.0, known)) / 6
+    if side == "plain":
+        result.doubt("plain", "not found", UNCOVERED)
+
+
+def _weighs(figure: Figure) -> bool:
+    """Tell whether a figure says anything by itself: one that is no small number, and no "half" or "twice"."""
+    return (
+        not figure.word and (figure.digits > 1 or bool(figure.unit)) and figure.printed > 1
+    ) or figure.decimals
 
 
 def _text(match: Match) -> str:

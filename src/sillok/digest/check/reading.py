@@ -1,0 +1,71 @@
+"""Parts of reading a paper that need nothing but its text: its own names, capitalised words, cells of tables."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import replace
+
+from sillok.digest.check.figures import Figure
+from sillok.digest.check.terms import key_of, terms
+from sillok.digest.check.units import Unit
+from sillok.digest.text import PaperText
+
+#: What follows the name of a data set.
+IS_DATA = re.compile(
+    r"\s+(?:has|have|contains?|consists?|comprises?|is an?)\s+(?:\w+ ){0,3}[0-9]"
+    r"|\s+with\s+[0-9][0-9,.]*\s+(?:\w+ )?(?:hours?|images?|questions?|documents?|sentences?|utterances?|classes|tasks?"
+    r"|videos?|samples?|examples?|scenes?|pairs|episodes|clips|topics)\b"
+    r"|\s+(?:data ?set|benchmark|corpus|test set)",
+    re.IGNORECASE,
+)
+
+
+def own_names(text: PaperText) -> set[str]:
+    """The keys of the names that a paper gives to its own work, by its title or abstract."""
+    title = text.title or ""
+    head = title.split(":")[0] if ":" in title else ""
+    own = {t.key for t in terms("the " + head) if t.kind == "name"}
+    if own and len(head.split()) <= 4:
+        return own
+    counted = Counter(t.key for p in text.passages[:6] for t in terms(p.text) if t.kind == "name")
+    introduced = re.findall(
+        r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)",
+        text.abstract,
+    )
+    keys = {key_of(name) for name in introduced}
+    return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
+
+
+def spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:
+    """The places of the names in a cell."""
+    return [(t.start, t.end) for t in terms(cell, called) if t.kind == "name"]
+
+
+def is_base(cell: str, label: set[str], title: set[str]) -> bool:
+    """Tell whether a row is what an ablation starts from: "Full", "Ours", or the method alone."""
+    word = re.sub(r"[^a-z ]", "", cell.lower()).strip()
+    return word in ("full", "ours", "full model", "full method", "default") or bool(label and label <= title)
+
+
+def called(text: PaperText) -> frozenset[str]:
+    """The capitalised words that stand inside sentences, titles and headings aside."""
+    found = Counter(
+        key_of(match[0])
+        for passage in text.passages
+        if passage.kind != "title"
+        for match in re.finditer(r"(?<=[a-z0-9,;] )[A-Z][a-z]{2,}(?![\w-])", passage.text)
+    )
+    return frozenset(found)
+
+
+def scaled(figure: Figure, unit: Unit | None, scale: float) -> Figure:
+    """A cell's figure in the unit and scale of its header."""
+    if figure.unit:
+        return figure
+    factor = scale * (unit.factor if unit else 1.0)
+    base = unit.base if unit else "?"
+    if factor == 1.0 and base == figure.unit:
+        return figure
+    return replace(figure, value=figure.value * factor, step=figure.step * factor, unit=base)

@@ -1,0 +1,61 @@
+"""Weights of doubts and signals: the log-odds that each adds; above nought a sentence fails.
+
+Written by benchmarks/digest_check_fit.py.
+"""
+
+#: Log-odds of an error where nothing speaks for or against a sentence.
+BIAS = -2.311
+#: Strengths of doubts of one kind count up to this sum.
+MOST = 2.0
+WEIGHTS: dict[str, float] = {
+    "absent": 6.307,
+    "absent-small": 2.996,
+    "absent-two": 5.875,
+    "apart-loose": 0.952,
+    "apart-tight": 0.170,
+    "column": 1.817,
+    "compared": 1.791,
+    "conflict": 4.274,
+    "conflict-metric": 3.826,
+    "conflict-near": 4.531,
+    "conflict-own": 1.451,
+    "context-mean": -0.936,
+    "context-worst": 3.142,
+    "count": 1.865,
+    "elsewhere": 2.834,
+    "elsewhere-small": 2.767,
+    "elsewhere-two": 4.492,
+    "extreme": 1.105,
+    "figures-foreign": 0.809,
+    "figures-one": -0.019,
+    "figures-three": -0.327,
+    "grid-column": 1.300,
+    "grid-row": 1.412,
+    "level": 3.440,
+    "loose-place": 1.398,
+    "loose-subject": 0.759,
+    "name": 4.645,
+    "outdone": 3.404,
+    "pairs": 5.430,
+    "plain": -0.048,
+    "plain-foreign": 2.162,
+    "plain-one": 1.231,
+    "plain-three": 0.934,
+    "stray-name": 0.965,
+    "stray-place": 0.920,
+    "stray-subject": 2.168,
+    "swap-concept": 0.681,
+    "swap-concept-own": 0.212,
+    "swap-name": 2.021,
+    "swap-object": 2.193,
+    "swap-object-own": 1.163,
+    "swap-place": 1.955,
+    "swap-place-own": 1.159,
+    "swap-subject": 2.156,
+    "table": 2.107,
+    "told": 2.515,
+    "told-other": 1.654,
+    "turn": 4.328,
+    "unit": 5.185,
+    "unit2": 0.916,
+}
