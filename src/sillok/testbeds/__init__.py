@@ -22,7 +22,7 @@ _REGISTRY: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "shapes": ("sillok.testbeds.shapes", "Shapes", ("xs", "s")),
     "digits": ("sillok.testbeds.digits", "Digits", ("xs", "s", "m")),
     "ddpm": ("sillok.testbeds.ddpm", "DDPM", ("s",)),
-    "ddpm-digits": ("sillok.testbeds.ddpm", "DDPMDigits", ()),
+    "ddpm-digits": ("sillok.testbeds.ddpm", "DDPMDigits", ("s",)),
     "ddpm-captions": ("sillok.testbeds.ddpm", "DDPMCaptions", ("s",)),
     "flow": ("sillok.testbeds.flow", "Flow", ("s",)),
     "flow-digits": ("sillok.testbeds.flow", "FlowDigits", ()),

@@ -176,7 +176,7 @@ class DDPMDigits(_ClassUNet, DigitsGenerator):
             channels=(16, 24, 32),  # half a megabyte: all checkpoints together have 25
             attention=(1, 2),
             head=8,
-            steps=2400,
+            steps=1300,
             batch=64,
             lr=1e-2,
             data=digits.VERSION,
