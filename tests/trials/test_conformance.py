@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -101,17 +102,29 @@ def _lacking(trial: Trial) -> list[str]:
     return needs.lacking(trial.needs["smoke"])
 
 
-def _verify(id: str, claim: str, mode: str, record: str) -> dict[str, Any]:
-    options = {mode: True} if mode != "trial" else {}
-    (paper,) = sillok.verify(f"{id}/{claim}", scale="smoke", device="cpu", record=record, **options)
-    return dict(paper["claims"][0])
+class Lent(LocalPool):
+    """A pool that outlives a verification: those of one extra share a worker, and so one import of its frameworks."""
+
+    def close(self) -> None:
+        pass
 
 
 @pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Verify a claim at smoke in a mode, once a session."""
     record = f"sqlite:///{tmp_path_factory.mktemp('smoke')}/record.sqlite"
-    return cache(lambda id, claim, mode: _verify(id, claim, mode, record))
+    pool = Lent(1)
+
+    @cache
+    def verify(id: str, claim: str, mode: str) -> dict[str, Any]:
+        options = {mode: True} if mode != "trial" else {}
+        (paper,) = sillok.verify(f"{id}/{claim}", scale="smoke", device="cpu", record=record, **options)
+        return dict(paper["claims"][0])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sillok.verify.api.executor_for", lambda on, jobs: pool)
+        yield verify
+    LocalPool.close(pool)
 
 
 @pytest.mark.slow

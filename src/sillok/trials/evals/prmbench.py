@@ -21,9 +21,9 @@ def scorer(run: Run) -> StepScorer:
         return verify_steps
     if run.arm == "all_sound":
         return lambda question, steps: [1.0] * len(steps)
-    rows = prm_generate(run.pick(smoke=20, here=400), run.subseed("training rows") % 2**31)
+    rows = prm_generate(run.pick(smoke=8, here=400), run.subseed("training rows") % 2**31)
     by = "step" if run.arm == "step" else "outcome"
-    model = train(run, rows, by, steps=run.pick(smoke=8, here=220))
+    model = train(run, rows, by, steps=run.pick(smoke=4, here=220))
     return from_token_classifier(model, tokenizer(), STEP)
 
 
@@ -50,7 +50,7 @@ def scorer(run: Run) -> StepScorer:
 )
 def steps(run: Run) -> dict[str, float]:
     """PRMScore of scorers of known kind on worked sums with faults of the nine classes."""
-    found = prm_generate(run.pick(smoke=10, here=150), run.subseed("test rows") % 2**31)
+    found = prm_generate(run.pick(smoke=4, here=150), run.subseed("test rows") % 2**31)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "made.jsonl"
         path.write_text("\n".join(json.dumps(row) for row in found), encoding="utf-8")

@@ -182,7 +182,7 @@ def ratings(run: Run) -> dict[str, float]:
     run.progress(1, 3)
     measured |= newcomer(run, run.pick(smoke=2000, here=5000))
     run.progress(2, 3)
-    return measured | through_inspect(run, run.pick(smoke=150, here=1500), run.pick(smoke=60, here=300))
+    return measured | through_inspect(run, run.pick(smoke=80, here=1500), run.pick(smoke=16, here=300))
 
 
 @ratings.upheld_if
