@@ -160,6 +160,10 @@ class Benchmark(ABC):
         """Why figures from these grades are not comparable, beyond what every benchmark asks."""
         return []
 
+    def named(self, records: Sequence[Record], predictions: Predictions) -> Predictions:
+        """The predictions under the records' ids, where the authors look for other names too."""
+        return predictions
+
     # -- what follows
 
     def score(
@@ -191,7 +195,7 @@ class Benchmark(ABC):
         penalise = (self.published_missing if policy(missing) == "published" else missing) == "penalise"
         found, counts = align(
             [self.identify(record) for record in records],
-            Predictions.of(predictions),
+            self.named(records, Predictions.of(predictions)),
             first=self.published_first,
         )
         items = []

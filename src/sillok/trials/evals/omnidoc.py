@@ -226,6 +226,7 @@ def read_by_tesseract(image: Any, folder: Path) -> str:
     },
     minutes={"smoke": 0.6, "here": 8},
     needs=("evals", "exe:chromium", "exe:tesseract", "module:playwright"),
+    seeds={"smoke": 3, "here": 5},
     fault="the pictures are left as they are",
     memory_gb=3.0,
 )

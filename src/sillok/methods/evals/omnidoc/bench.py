@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record, Result
+from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record
 from sillok.methods.evals.omnidoc.matching import METHODS, Method
 from sillok.methods.evals.omnidoc.page import check_page, page_key, page_labels, page_name
 from sillok.methods.evals.omnidoc.score import (
@@ -18,7 +18,7 @@ from sillok.methods.evals.omnidoc.score import (
     page_values,
     settle,
 )
-from sillok.methods.evals.predictions import Missing, Prediction, Predictions
+from sillok.methods.evals.predictions import Prediction, Predictions
 
 LANGUAGES = {"en": "language: english", "zh": "language: simplified_chinese"}
 LONGEST = 200_000  # characters of a prediction that are read; the longest page of the demo has 25 thousand
@@ -70,6 +70,7 @@ class OmniDocBench(Benchmark):
         self.match, self.formula_score = cast(Method, match), formula_score
 
     def identify(self, record: Record) -> str:
+        check_page(record)
         return page_key(record)
 
     def grade(self, record: Record, prediction: Prediction, mode: Mode) -> Item:
@@ -129,34 +130,17 @@ class OmniDocBench(Benchmark):
             )
         return why
 
-    def score(
-        self,
-        records: Iterable[Record],
-        predictions: Predictions | Mapping[str, Any] | Iterable[Any],
-        *,
-        mode: Mode = "published",
-        missing: Missing = "published",
-        reasons: Iterable[str] = (),
-    ) -> Result:
-        records = list(records)
-        for at, record in enumerate(records):
-            check_page(record, at)
-        given = Predictions.of(predictions)
-        return super().score(records, _named(records, given), mode=mode, missing=missing, reasons=reasons)
-
-
-def _named(records: Sequence[Record], given: Predictions) -> Predictions:
-    """The predictions under the names of their pages, where they have another that the authors look for."""
-    keys = {page_key(record) for record in records}
-    others: dict[str, str] = {}
-    for record in records:
-        key = page_key(record)
-        for other in (key.replace(".pdf", ""), page_name(record)):
-            others.setdefault(other, key)
-    named = Predictions(duplicated=list(given.duplicated), undecodable=given.undecodable)
-    for name, prediction in given.by_id.items():
-        named.add(name if name in keys else others.get(name, name), prediction)
-    return named
+    def named(self, records: Sequence[Record], predictions: Predictions) -> Predictions:
+        keys = {page_key(record) for record in records}
+        others: dict[str, str] = {}
+        for record in records:
+            key = page_key(record)
+            for other in (key.replace(".pdf", ""), page_name(record)):
+                others.setdefault(other, key)
+        named = Predictions(duplicated=list(predictions.duplicated), undecodable=predictions.undecodable)
+        for name, prediction in predictions.by_id.items():
+            named.add(name if name in keys else others.get(name, name), prediction)
+        return named
 
 
 def omnidoc_score(
@@ -186,6 +170,8 @@ def omnidoc_score(
     Raises:
         ValueError: no page, a page that is none, an unknown version, mode, way of matching or policy.
     """
+    for at, page in enumerate(pages):
+        check_page(page, at)
     bench = OmniDocBench(version, match=match, formula_score=formula_score)
     result = bench.score(pages, predictions, mode=mode, missing=missing)
     found: dict[str, Any] = dict(result.figures)

@@ -69,16 +69,17 @@ def page_labels(page: Mapping[str, Any]) -> list[str]:
     return labels
 
 
-def check_page(page: Any, at: int) -> None:
-    """Raise ValueError naming what a page of the published format lacks."""
+def check_page(page: Any, at: int | None = None) -> None:
+    """Raise ValueError naming what a page of the published format lacks, and which of a list it is."""
+    where = "a record" if at is None else f"entry {at}"
     if not isinstance(page, Mapping) or any(part not in page for part in FIELDS):
         have = sorted(page) if isinstance(page, Mapping) else type(page).__name__
         raise ValueError(
-            f"pages: entry {at} is no page of OmniDocBench, {', '.join(FIELDS)} are wanted, got {have}"
+            f"pages: {where} is no page of OmniDocBench, {', '.join(FIELDS)} are wanted, got {have}"
         )
     if "image_path" not in page["page_info"]:
         raise ValueError(
-            f"pages: entry {at} has no page_info.image_path, so that no prediction can be found for it"
+            f"pages: {where} has no page_info.image_path, so that no prediction can be found for it"
         )
 
 
