@@ -2,7 +2,7 @@
 
 Shared by the arenas among the benchmarks. Ratings are Bradley-Terry strengths found by logistic regression (R. A.
 Bradley and M. E. Terry, 1952; as LMSYS's Chatbot Arena computes them), never the online Elo update, which depends on
-the order of the battles.
+the order of the battles. Verdicts and tables are read as VideoAutoArena (arXiv 2411.13281) reads them.
 """
 
 from __future__ import annotations

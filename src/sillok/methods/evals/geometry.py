@@ -1,4 +1,4 @@
-"""Figures of plane and solid geometry with exact labels, for VisOnlyQA's seven synthetic tasks, drawn by Pillow."""
+"""Figures of plane and solid geometry with exact labels, for the seven synthetic tasks of VisOnlyQA (arXiv 2412.00947)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Contexts with known answers at any length: a needle, a penguin that counts stars, and facts over several passages."""
+"""Contexts with known answers at any length, in the manner of L-CiteEval (arXiv 2410.02115).
+
+A needle, a penguin that counts stars, and facts over several passages.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Citations and correctness of answers over numbered passages, as L-CiteEval scores them, and without its faults."""
+"""Citations and correctness of answers over numbered passages.
+
+As L-CiteEval (arXiv 2410.02115) scores them, and without its faults.
+"""
 
 from __future__ import annotations
 

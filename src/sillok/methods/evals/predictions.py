@@ -17,7 +17,7 @@ Missing = Literal["published", "skip", "penalise"]
 ID_KEYS = ("id", "idx", "qid", "question_id", "sample_id", "image_path")
 TEXT_KEYS = ("prediction", "reply", "response", "generation", "output", "answer", "text")
 
-_SUFFIXES = (".md", ".txt", ".html")
+_SUFFIXES = (".md", ".mmd", ".txt", ".html")
 
 
 @dataclass(frozen=True)
@@ -161,7 +161,7 @@ def read(path: str | PathLike[str]) -> Predictions:
 
     Args:
         path: a ``.jsonl`` file of objects, a ``.json`` file (a list of objects, or an object from ids to replies), or
-            a folder of text files (``.md``, ``.txt``, ``.html``) whose names without suffix are the ids.
+            a folder of text files (``.md``, ``.mmd``, ``.txt``, ``.html``) whose names without suffix are the ids.
 
     Raises:
         ValueError: nothing that can be read as such; the message is one line that names the file.

@@ -1,4 +1,4 @@
-"""Worked arithmetic with planted faults of PRMBench's nine classes, in its published schema."""
+"""Worked arithmetic with planted faults of the nine classes of PRMBench (arXiv 2501.03124), in its published schema."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Process reward models as functions: a question and its steps in, one score a step out."""
+"""Process reward models as functions: a question and its steps in, one score a step out (for PRMBench, 2501.03124)."""
 
 from __future__ import annotations
 
