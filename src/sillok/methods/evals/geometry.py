@@ -1,4 +1,4 @@
-"""Figures of plane and solid geometry with exact labels, for the seven synthetic tasks of VisOnlyQA (arXiv 2412.00947)."""
+"""Figures with exact labels for the seven synthetic tasks of VisOnlyQA (arXiv 2412.00947), drawn by Pillow."""
 
 from __future__ import annotations
 
