@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -95,10 +96,10 @@ def _circular(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
     return made.question, [*made.steps[: at + 1], *detour, *made.steps[at + 1 :]], [at + 2, at + 3]
 
 
-def _counterfactual(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
+def _miscalculated(made: _Worked, at: int, rng: np.random.Generator, lead: str = "") -> Faulty:
     left, _, right = made.steps[at].partition(" = ")
     wrong = _wrong(int(right), rng)
-    steps = [*made.steps[:at], f"{left} = {wrong}", *_work(wrong, made.operations[at + 1 :])]
+    steps = [*made.steps[:at], f"{lead}{left} = {wrong}", *_work(wrong, made.operations[at + 1 :])]
     return made.question, steps, [at + 1]
 
 
@@ -111,13 +112,6 @@ def _contradiction(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
 def _domain(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
     value = _value_before(made, len(made.operations))
     return made.question, [*made.steps[:-1], _last(value, int(rng.choice([5, 12, 100])))], [len(made.steps)]
-
-
-def _confidence(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
-    left, _, right = made.steps[at].partition(" = ")
-    wrong = _wrong(int(right), rng)
-    steps = [*made.steps[:at], f"clearly {left} = {wrong}", *_work(wrong, made.operations[at + 1 :])]
-    return made.question, steps, [at + 1]
 
 
 def _missing(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
@@ -156,10 +150,10 @@ def _other_way(made: _Worked, at: int, rng: np.random.Generator) -> Faulty:
 _FAULTS: dict[str, Callable[[_Worked, int, np.random.Generator], Faulty]] = {
     "redundency": _redundency,
     "circular": _circular,
-    "counterfactual": _counterfactual,
+    "counterfactual": _miscalculated,
     "step_contradiction": _contradiction,
     "domain_inconsistency": _domain,
-    "confidence": _confidence,
+    "confidence": partial(_miscalculated, lead="clearly "),
     "missing_condition": _missing,
     "deception": _deception,
     "multi_solutions": _other_way,
