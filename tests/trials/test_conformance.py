@@ -109,9 +109,9 @@ class Lent(LocalPool):
         pass
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # and no longer: what other modules count are their own workers
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Verify a claim at smoke in a mode, once a session."""
+    """Verify a claim at smoke in a mode, once (a claim's tests are one group, which runs in one process)."""
     record = f"sqlite:///{tmp_path_factory.mktemp('smoke')}/record.sqlite"
     pool = Lent(1)
 
