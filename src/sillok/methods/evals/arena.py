@@ -341,9 +341,8 @@ def online_elo(
     ratings: dict[str, float] = {}
     for a, b, winner in battles:
         mine, other = ratings.setdefault(a, init), ratings.setdefault(b, init)
-        expected = 1 / (1 + 10 ** ((other - mine) / scale))
-        got = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner]
-        ratings[a], ratings[b] = mine + k * (got - expected), other - k * (got - expected)
+        surprise = {"A": 1.0, "B": 0.0, "tie": 0.5}[winner] - expected_score(ratings, a, b, scale=scale)
+        ratings[a], ratings[b] = mine + k * surprise, other - k * surprise
     return dict(sorted(ratings.items(), key=lambda item: -item[1]))
 
 

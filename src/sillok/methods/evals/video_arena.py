@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.model import ChatMessageUser
+from inspect_ai.model import ChatMessageUser, ContentText
 from inspect_ai.solver import TaskState, generate
 
 from sillok.methods.evals.arena import (
@@ -290,10 +290,6 @@ def _asked(record: Mapping[str, Any], videos: str | None) -> str | list[Any]:
     """What a system sees: the video and the question, never the persona."""
     if videos is None:
         return str(record["question"])
-    return [ChatMessageUser(content=[*watch(videos, record["video_id"]), *_text(record["question"])])]
-
-
-def _text(text: str) -> list[Any]:
-    from inspect_ai.model import ContentText
-
-    return [ContentText(text=text)]
+    return [
+        ChatMessageUser(content=[*watch(videos, record["video_id"]), ContentText(text=record["question"])])
+    ]

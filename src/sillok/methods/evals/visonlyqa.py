@@ -16,7 +16,8 @@ from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, get_mod
 from inspect_ai.solver import TaskState, generate
 
 from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record, Result
-from sillok.methods.evals.predictions import Missing, Prediction
+from sillok.methods.evals.geometry import data_uri
+from sillok.methods.evals.predictions import Missing, Prediction, Predictions
 from sillok.methods.evals.sources import require, rows
 
 REAL = (
@@ -241,8 +242,6 @@ def visonlyqa_score(
     """
     bench = VisOnlyQA(version)
     if extractor is not None:
-        from sillok.methods.evals.predictions import Predictions
-
         predictions = Predictions.of(predictions)
         by_id = {bench.identify(record): record for record in records}
         for id, prediction in predictions.by_id.items():
@@ -277,8 +276,6 @@ def record_to_sample(record: Record, *, reasoning: bool = False, folder: str | P
 
 
 def _image(record: Mapping[str, Any], folder: str | Path | None) -> str:
-    from sillok.methods.evals.geometry import data_uri
-
     decoded = record.get("decoded_image")
     if decoded is not None:
         return data_uri(decoded)

@@ -13,7 +13,7 @@ from inspect_ai import eval
 from inspect_ai.model import Model
 from scipy.stats import spearmanr
 
-from sillok.methods.evals.arena import Battle, arena_win_rate, bradley_terry, online_elo
+from sillok.methods.evals.arena import Battle, arena_win_rate, bradley_terry, expected_score, online_elo
 from sillok.methods.evals.benchmark import result_of_log
 from sillok.methods.evals.boards import Leaderboard
 from sillok.methods.evals.video_arena import arena_generate, enter, judged, video_auto_arena
@@ -83,8 +83,7 @@ def newcomer(run: Run, n: int) -> dict[str, float]:
     fought = []
     for record in enter(old, ENTERING, n=min(1500, n), seed=run.subseed("enter")):
         a, b = record["model a"], record["model b"]
-        wins = 1 / (1 + 10 ** ((true[b] - true[a]) / 400))
-        fought.append(Battle(a, b, "A" if rng.random() < wins else "B"))
+        fought.append(Battle(a, b, "A" if rng.random() < expected_score(true, a, b) else "B"))
     found = rate(run, judged(old) + fought)
     order, wanted = sorted(found, key=lambda name: -found[name]), sorted(true, key=lambda name: -true[name])
     return {
