@@ -79,7 +79,7 @@ class Judgement:
         told = {one.kind for one in self.doubts}
         leading = next((kind for kind in DIRECTIONS if kind in told), None)
         for one in self.doubts:
-            if one.kind not in DIRECTIONS or one.kind == leading:
+            if True:
                 total[one.kind] += one.strength
         return {**{kind: min(sum_, MOST) for kind, sum_ in total.items()}, **self.signals}
 

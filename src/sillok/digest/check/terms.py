@@ -92,7 +92,7 @@ def stem(word: str) -> str:
 class Lexicon:
     """The glossary, ready to find its terms in both languages."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, words: str = "") -> None:
         self.concepts: dict[str, Concept] = {}
         self.english: dict[str, list[tuple[tuple[str, ...], str]]] = {}
         korean: dict[str, str] = {}
@@ -111,6 +111,7 @@ class Lexicon:
             for form in (match[4] or "").split(","):
                 if re.search("[가-힣]", form):
                     korean.setdefault(form.strip(), id)
+        self._words(words, korean)
         for forms in self.english.values():
             forms.sort(key=lambda form: -len(form[0]))
         self.korean = {re.sub(r"\s", "", form): id for form, id in korean.items()}
@@ -118,10 +119,33 @@ class Lexicon:
         self.pattern = re.compile("|".join(re.escape(form).replace(r"\ ", r"\s?") for form in ordered))
 
 
+    def _words(self, text: str, korean: dict[str, str]) -> None:
+        """Read everyday words: all forms of a line have one key, the stem of the first, and are of kind "word"."""
+        for line in text.splitlines():
+            if line.startswith("#") or "|" not in line:
+                continue
+            english, _, forms = line.partition("|")
+            stems = [tuple(stem(word) for word in re.findall(r"[\w@]+", form)) for form in english.split(",")]
+            key = "~" + "-".join(stems[0])
+            for one in stems:
+                if one and all(one != known for known, _ in self.english.get(one[0], ())):
+                    self.english.setdefault(one[0], []).append((one, key))
+            for form in forms.split(","):
+                if re.search("[가-힣]", form):
+                    korean.setdefault(form.strip(), key)
+
+
 @lru_cache(maxsize=1)
 def lexicon() -> Lexicon:
-    """Return the glossary that comes with Sillok."""
-    return Lexicon((files(__package__) / "glossary.txt").read_text(encoding="utf-8"))
+    """Return the glossary and the everyday words that come with Sillok."""
+    here = files(__package__)
+    texts = [(here / name).read_text(encoding="utf-8") for name in ("glossary.txt", "words.txt")]
+    return Lexicon(*texts)
+
+
+def kind_of(id: str) -> Kind:
+    """Return the kind of a term of the lexicon: everyday words have keys that begin with "~"."""
+    return "word" if id.startswith("~") else "concept"
 
 
 def key_of(name: str) -> str:
@@ -173,7 +197,7 @@ def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
         hit = _concept(stems, index, known)
         if hit is not None and not _overrides(token, hit[1]):
             id, length = hit
-            found.append(Term(id, "concept", start, tokens[index + length - 1][2]))
+            found.append(Term(id, kind_of(id), start, tokens[index + length - 1][2]))
             index += length
             continue
         opens = not korean and not re.search(r"[A-Za-z0-9]", text[:start])
@@ -228,7 +252,7 @@ def _korean(text: str, known: Lexicon) -> list[Term]:
             continue
         while (match := known.pattern.match(text, position)) is not None and match.end() > position:
             id = known.korean[re.sub(r"\s", "", match[0])]
-            found.append(Term(id, "concept", match.start(), match.end()))
+            found.append(Term(id, kind_of(id), match.start(), match.end()))
             position = match.end()
             if text[position : position + 1] == " " or not re.match(
                 "[가-힣]", text[position : position + 1] or " "

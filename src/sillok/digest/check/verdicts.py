@@ -10,6 +10,7 @@ from sillok.digest.check.background import background
 from sillok.digest.check.compared import check_compared, check_extremes
 from sillok.digest.check.counts import check_counts
 from sillok.digest.check.derived import follows
+from sillok.digest.check.differences import check_differences
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.grid import check_grid, check_together
 from sillok.digest.check.judgement import Judgement
@@ -46,6 +47,7 @@ def examine(claim: Statement, paper: Paper) -> Judgement:
     _context(claim, found, paper, result)
     check_anchors(claim, found, paper, result)
     check_compared(claim, found, paper, result)
+    check_differences(claim, found, paper, result)
     check_extremes(claim, found, paper, result)
     check_grid(claim, found, paper, result)
     check_together(claim, found, paper, result)
@@ -97,6 +99,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         ),
         None,
     )
+    _margin(claim, index, (same, fitting, others), rest, paper, result)
     other_unit = any(m.score >= SAME_CONTEXT and not m.conflicts for m in unit_only) and not same
     if not fitting and not other_unit and follows(claim, index, paper, printed=bool(same)):
         result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
@@ -106,6 +109,29 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
         return same
     _weigh(claim, index, fitting, rival, (unit_only, others), paper, result)
     return same
+
+
+def _margin(claim, index, found, rest, paper, result):
+    figure = claim.figures[index]
+    if not _weighs(figure):
+        return
+    same, fitting, others = found
+    mine = max((m.score for m in same if not m.conflicts), default=max((m.score - 0.3 for m in same), default=0.0))
+    theirs = max(
+        (
+            m.score
+            for m in others
+            if not m.conflicts
+            and (m.figure.unit == figure.unit or "?" in (m.figure.unit, figure.unit))
+            and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
+            and 0.1 < m.figure.value / (figure.value or 1) < 10
+        ),
+        default=0.0,
+    )
+    margin = min(max(theirs - mine, -0.5), 0.7) * _clarity(claim, paper)
+    s = result.signals
+    s["margin-worst"] = max(s.get("margin-worst", -0.5), margin)
+    if figure.digits < 3: s["margin-two"] = max(s.get("margin-two", -0.5), margin)
 
 
 def _fitting(claim: Statement, index: int, same: list[Match], paper: Paper) -> list[Match]:
