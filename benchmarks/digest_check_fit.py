@@ -36,7 +36,7 @@ FOLDER = Path(check.__file__).parent
 #: Strength of the penalty on squared weights.
 PENALTY = 1.0
 #: Signals that may speak for a sentence too; all else is a doubt.
-SIGNALS = ("plain", "figures", "context", "apart", "margin")
+SIGNALS = ("plain", "figures", "context", "apart", "margin", "explain")
 _HEAD = '''"""Weights of doubts and signals: the log-odds that each adds; above nought a sentence fails.
 
 Written by benchmarks/digest_check_fit.py.

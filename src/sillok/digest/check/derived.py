@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 
 from sillok.digest.check.figures import Figure, comparable, matches
@@ -16,6 +17,13 @@ from sillok.digest.check.turns import is_difference, pair_sign
 _MOST = 14
 
 
+_DIFFERS = re.compile(
+    r"\b(?:gaps?|leads?|margins?|differences?|gains?|los(?:s|es|ing)|drops?|advantages?|improv\w+|sav(?:es?|ings?)|adds?"
+    r"|extra|costs?|more|less|fewer|faster|slower|higher|lower|ahead|behind|above|below)\b"
+    r"|격차|차이|폭|이득|손실|하락|향상|개선|상승|감소|증가|늘|줄|오르|올[라랐]|내리|떨어|앞서|뒤|더|덜|추가|빠르|느리"
+)
+
+
 def follows(claim: Statement, index: int, paper: Paper, *, printed: bool = False) -> bool:
     """Tell whether a figure is the difference, the ratio or the relative change of two figures that belong together.
 
@@ -26,7 +34,7 @@ def follows(claim: Statement, index: int, paper: Paper, *, printed: bool = False
     figure = claim.figures[index]
     if figure.digits < 2 and not figure.decimals and figure.unit not in ("x", "point", "pp"):
         return False
-    if not is_difference(claim, index):
+    if not (is_difference(claim, index) or figure.unit in ("point", "pp") or _DIFFERS.search(claim.text)):
         return False
     rest = [f for n, f in enumerate(claim.figures) if n != index and not f.word]
     for number, (one, two) in enumerate(itertools.pairwise(claim.figures)):
@@ -88,7 +96,9 @@ def _columns(claim: Statement, paper: Paper) -> _Pairs:
         if not (label & said or label & paper.own):
             continue
         for (head, one), (head_, two) in itertools.combinations(cells, 2):
-            yield one, two, 2 * bool((head - head_) & said and (head_ - head) & said)
+            mine, theirs = (head - head_) & said, (head_ - head) & said
+            either = label & said and ((mine or theirs) or (head | head_) & paper.own)
+            yield one, two, 2 if mine and theirs or either else 0
 
 
 def _prose(claim: Statement, paper: Paper) -> _Pairs:

@@ -53,6 +53,7 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
         for place, found in enumerate(one.figures):
             fits = comparable(figure, found)
             equal = any(comparable(reading, found) and matches(reading, found) for reading in readings)
+            equal = equal or (len(one.figures) > 1 and not found.unit and _left_out(figure, place, one))
             equal = equal and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
@@ -76,6 +77,16 @@ def _elided(claim: Statement, index: int) -> list[Figure]:
         replace(figure, unit=unit, value=figure.value * factor, step=figure.step * factor)
         for unit, factor in units.items()
     ]
+
+
+def _left_out(figure: Figure, place: int, one: Statement) -> bool:
+    """Tell whether a figure of the paper is equal in the unit of its sentence: "0.9 cents each instead of 0.6"."""
+    found = one.figures[place]
+    units = {f.unit: f.value / f.printed for f in one.figures if f.unit == figure.unit and f.unit and f.printed}
+    return any(
+        matches(figure, replace(found, unit=unit, value=found.value * factor, step=found.step * factor))
+        for unit, factor in units.items()
+    )
 
 
 def _wanted(claim: Statement, index: int, paper: Paper) -> dict[str, float]:
@@ -221,7 +232,15 @@ def _same_metric(one: Concept, other: Concept) -> bool:
         return True  # a share of what was done right, under whatever name
     if one.family == other.family and (one.id == one.family or other.id == other.family):
         return True
+    if {one.id, other.id} <= {"speed", "fps", "throughput", "latency", "time"}:
+        return True  # what is quick or slow: a unit tells which of them is meant
     return {one.id, other.id} <= {"size", "memory"}
+
+
+def is_label(match: Match) -> bool:
+    """Tell whether a figure of the paper stands in a header or in the first cell of a row: a setting and no result."""
+    one = match.statement
+    return one.cell and (len(one.places) == 1 or one.line("column") == 0)
 
 
 def settles(claim: Statement, index: int, match: Match, paper: Paper) -> bool:

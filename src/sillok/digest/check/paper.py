@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
-from sillok.digest.check.reading import IS_DATA, called, is_base, own_names, scaled, spans
+from sillok.digest.check.reading import IS_DATA, called, is_base, own_names, scaled, spans, variants
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, counted, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
@@ -60,6 +60,8 @@ class Paper:
         self.cells: dict[tuple[int, int], list[Statement]] = defaultdict(list)
         self.lines: dict[tuple[str, int], dict[int, set[str]]] = defaultdict(dict)
         self.placed: set[str] = set()
+        self.first: list[tuple[str, set[str]]] = []
+        self.telling: dict[tuple[str, int], dict[int, frozenset[str]]] = {}
         self.bases: list[set[str]] = []
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
@@ -80,6 +82,8 @@ class Paper:
             else:
                 self._prose(number, passage)
         self.own = own_names(text)
+        self.head = frozenset(self.own)
+        self.own |= variants(self.own, self.first)
         self._close()
         self.counts = self._counts()
 
@@ -215,6 +219,7 @@ class Paper:
         caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
         label = {t.key for t in terms(row[0], self.called)}
+        self.first.append((row[0], set(label)))
         for cell in row[1:]:
             # what tells a row may stand in more than its first cell: "Ours | GPT-4o | 71.2"
             names = spans(cell, self.called)
@@ -310,6 +315,10 @@ class Paper:
 
     def _alias(self) -> None:
         """A name that ends another one ("AdamW" and "SyncAdamW") has its rivals, and is none of them itself."""
+        for short in self.head:
+            for long in self.own - self.head:
+                self.aliases[long].add(short)
+                self.aliases[short].add(long)
         names = [key for key in self.rivals if len(key) >= 5 and key.isalnum()]
         terms_ = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
         for long in names:

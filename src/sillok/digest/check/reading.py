@@ -38,6 +38,24 @@ def own_names(text: PaperText) -> set[str]:
     return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
 
 
+def variants(own: set[str], labels: list[tuple[str, set[str]]]) -> set[str]:
+    """The keys of rows that are the paper's own work too: its name with a size or a suffix, or marked as "ours".
+
+    Args:
+        own: keys of the names that the paper gives to its own work.
+        labels: the first cell of each row of its tables, and that cell's keys.
+    """
+    found = set()
+    for cell, label in labels:
+        names = {key for key in label if not key.startswith("~")}
+        if re.search(r"\bours?\b|\*\s*$|†\s*$", cell, re.IGNORECASE) and "ours" in cell.lower():
+            found |= names
+        for key in names:
+            if any(len(one) > 3 and key.startswith(one) and len(key) - len(one) < 8 for one in own):
+                found.add(key)
+    return found
+
+
 def spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:
     """The places of the names in a cell."""
     return [(t.start, t.end) for t in terms(cell, called) if t.kind == "name"]
@@ -46,7 +64,7 @@ def spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:
 def is_base(cell: str, label: set[str], title: set[str]) -> bool:
     """Tell whether a row is what an ablation starts from: "Full", "Ours", or the method alone."""
     word = re.sub(r"[^a-z ]", "", cell.lower()).strip()
-    return word in ("full", "ours", "full model", "full method", "default") or bool(label and label <= title)
+    return word in ("ours", "default") or word.startswith("full") or bool(label and label <= title)
 
 
 def called(text: PaperText) -> frozenset[str]:

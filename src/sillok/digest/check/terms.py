@@ -171,7 +171,7 @@ def is_name(token: str, *, opens: bool) -> bool:
         return False
     if len(core) < 2 or not re.search("[A-Za-zÀ-ÿ]", core):
         return False
-    if re.search(r"[a-z0-9À-ÿ-][A-Z]|[A-Z]{2}|[A-Za-z]-?[0-9]|[0-9][A-Za-z]{2}", core):
+    if re.search(r"[a-z0-9À-ÿ-][A-Z]|[A-Z]{2}|[A-Za-z]-?[0-9]|[0-9][A-Za-z]{2}|[A-Za-z]\+", core):
         return _UNITLIKE.fullmatch(core) is None
     return core[0].isupper() and not opens
 

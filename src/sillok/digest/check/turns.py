@@ -105,6 +105,7 @@ def _is_target(claim: Statement, index: int) -> bool:
     return _TO.search(claim.text[: figure.start]) is not None
 
 
+_NOUN = re.compile(r"\b(?:the|an?|its|their|this|average|mean)\s\Z", re.IGNORECASE)
 _TO = re.compile(r"\bto\s*\Z")
 
 
@@ -117,6 +118,8 @@ def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], 
         told = turn.end <= figure.start and _TO.search(claim.text[: figure.start]) is not None
     if not told or _partner(claim, index) is not None or _gap(claim, index, turn) > 45:
         return None
+    if _NOUN.search(claim.text[: turn.start]):
+        return None  # "lowers the gain to 14.3"
     keys = claim.bound[index] | claim.shared
     size = turn.size or size_of(turn, figure.unit, keys, paper)
     cells = [m for m in fitting if m.statement.cell and len(m.statement.places) == 2]
@@ -188,9 +191,9 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
             continue  # figures of different kinds: a score and a count
         between = claim.text[one.end : two.start]
         turn = claim.turn[last] or claim.turn[number]
-        if claim.korean and _BEATEN.search(_tail(claim, last)):  # the word stands after "보다"
-            turn = next((d for d in claim.directions if d.start >= two.end), None)
-        if turn is None:
+        if claim.korean and (beaten := _BEATEN.search(_tail(claim, last))):  # the word stands after "보다"
+            turn = next((d for d in claim.directions if d.end > two.end + beaten.end() - 1), None)
+        if turn is None or (not one.unit and turn.good and is_count(one) and is_count(two)):
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
         beside = range(number, last + 1)

@@ -40,12 +40,12 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"[µμu]s(?![A-Za-z])|microseconds?(?![A-Za-z])|마이크로초", "s", 1e-6),
     (r"ms(?![A-Za-z])|msec(?![A-Za-z])|milliseconds?(?![A-Za-z])|밀리초", "s", 1e-3),
     (r"s(?![A-Za-z/])|secs?(?![A-Za-z])|seconds?(?![A-Za-z])|초(?![기당점과])", "s", 1.0),
-    (r"mins?(?![A-Za-z])|minutes?(?![A-Za-z])|분(?![의포류할야석산지리])", "s", 60.0),
+    (r"mins?(?![A-Za-z])|minutes?(?![A-Za-z])|분(?!의\s?[0-9]|[포류할야석산지리])", "s", 60.0),
     (r"hrs?(?![A-Za-z])|hours?(?![A-Za-z])|h(?![A-Za-z])|시간", "s", 3600.0),
     (r"days?(?![A-Za-z])|일(?=[간이을에동\s,.)]|$)(?! ?때| ?경우)", "s", 86400.0),
     (r"weeks?(?![A-Za-z])|주(?=[간일동\s,.)])", "s", 604800.0),
     (r"months?(?![A-Za-z])|개월|달(?=\s|간|동)", "s", 2629800.0),
-    (r"years?(?![A-Za-z])|년", "s", 31557600.0),
+    (r"years?(?![A-Za-z])|년|세(?=[를가의 ]|$)", "s", 31557600.0),
     (r"TB(?![A-Za-z])|terabytes?(?![A-Za-z])|테라바이트", "byte", 1e12),
     (r"Gi?B(?![A-Za-z])|gigabytes?(?![A-Za-z])|기가바이트", "byte", 1e9),
     (r"Mi?B(?![A-Za-z])|megabytes?(?![A-Za-z])|메가바이트", "byte", 1e6),
@@ -60,8 +60,8 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"Wh(?![A-Za-z])", "J", 3600.0),
     (r"MJ(?![A-Za-z])", "J", 1e6),
     (r"kJ(?![A-Za-z])", "J", 1e3),
-    (r"mJ(?![A-Za-z])", "J", 1e-3),
-    (r"J(?![A-Za-z])|joules?(?![A-Za-z])|줄(?=\s)", "J", 1.0),
+    (r"mJ(?![A-Za-z])|밀리줄", "J", 1e-3),
+    (r"J(?![A-Za-z])|joules?(?![A-Za-z])", "J", 1.0),
     (r"MW(?![A-Za-z])|메가와트", "W", 1e6),
     (r"kW(?![A-Za-z])|킬로와트", "W", 1e3),
     (r"mW(?![A-Za-z])|밀리와트", "W", 1e-3),
@@ -102,8 +102,9 @@ _COMPILED = [
 ]
 #: What may stand between a figure and its unit: "1,900 CPU hours".
 _PREFIX = re.compile(
-    r"(?:CPU|GPU|TPU|core|node|machine|wall-clock|calendar)[- ](?=(?:second|minute|hour|day|week|year)s?\b)"
+    r"(?:CPU|GPU|TPU|core|node|machine|wall-clock|calendar|[AHV]100|H200|B200|T4|RTX [0-9]{4})(?:[- ](?=(?:second|minute|hour|day|week|year|h)s?\b)|\s?(?=시간|분|일|초))"
 )
+_MORE = re.compile(r"(?:more|further|additional|extra) (?=(?:second|minute|hour|day|week|month|year|point)s?\b)")
 _FIRST = frozenset("%％xX×-°µμ")
 
 #: Korean counters, which say that a thing is counted and not what.
@@ -118,6 +119,8 @@ def unit_after(text: str, start: int) -> tuple[Unit, int] | None:
     gap = start
     while gap < len(text) and gap < start + 2 and text[gap] in " \u00a0\u202f-‑~":
         gap += 1
+    if (more := _MORE.match(text, gap)) is not None:
+        gap = more.end()
     if (prefix := _PREFIX.match(text, gap)) is not None:
         gap = prefix.end()
     if gap >= len(text) or not (text[gap].isalpha() or text[gap] in _FIRST):
@@ -143,6 +146,8 @@ def header_unit(text: str) -> tuple[Unit | None, float]:
         found = unit_after(word, 0)
         if found is not None:
             return found[0], 1.0
+        if (thousands := re.match(r"([kKMB]|thousand|million)s? [a-z]", word)) is not None:
+            return None, {"k": 1e3, "t": 1e3, "m": 1e6, "b": 1e9}[thousands[1][0].lower()]
     if re.search(r"frames per second|\bfps\b", text, re.IGNORECASE):
         return Unit("fps"), 1.0
     match = re.search(r"\b(?:milliseconds|seconds|minutes|hours|days)\b(?<!per second)", text, re.IGNORECASE)

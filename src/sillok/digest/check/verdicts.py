@@ -11,14 +11,15 @@ from sillok.digest.check.compared import check_compared, check_extremes
 from sillok.digest.check.counts import check_counts
 from sillok.digest.check.derived import follows
 from sillok.digest.check.differences import check_differences
+from sillok.digest.check.explain import check_explained
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.grid import check_grid, check_together
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, settles, tells
+from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, is_label, settles, tells
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import other_column
-from sillok.digest.check.terms import is_name, key_of
+from sillok.digest.check.terms import is_name, key_of, lexicon
 from sillok.digest.check.turns import check_direction, check_pairs, check_sides, is_difference
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
@@ -42,9 +43,11 @@ def examine(claim: Statement, paper: Paper) -> Judgement:
     """Gather what speaks for and against a sentence, without a verdict."""
     result = Judgement()
     _names(claim, paper, result)
-    found = [_figure(claim, index, paper, result) for index in range(len(claim.figures))]
+    derived: set[int] = set()
+    found = [_figure(claim, index, paper, result, derived) for index in range(len(claim.figures))]
     _rebind(claim, found, result)
     _context(claim, found, paper, result)
+    check_explained(claim, found, derived, paper, result)
     check_anchors(claim, found, paper, result)
     check_compared(claim, found, paper, result)
     check_differences(claim, found, paper, result)
@@ -70,7 +73,7 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
             result.doubt("name", "not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
 
 
-def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> list[Match]:
+def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, derived: set[int]) -> list[Match]:
     """Check one figure; return where the paper has it."""
     figure = claim.figures[index]
     printed = claim.text[figure.start : figure.end]
@@ -102,6 +105,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement) -> li
     _margin(claim, index, (same, fitting, others), rest, paper, result)
     other_unit = any(m.score >= SAME_CONTEXT and not m.conflicts for m in unit_only) and not same
     if not fitting and not other_unit and follows(claim, index, paper, printed=bool(same)):
+        derived.add(index)
         result.reasons.append(f"{printed}: not printed in the paper, but follows from two of its figures")
         return same
     if not fitting:
@@ -145,7 +149,7 @@ def _fitting(claim: Statement, index: int, same: list[Match], paper: Paper) -> l
         m
         for m in same
         if not m.conflicts
-        and (m.score >= floor or m.figure.unit == exact_unit or corroborated(claim, index, m, paper))
+        and (m.score >= floor or m.figure.unit == exact_unit or is_label(m) or corroborated(claim, index, m, paper))
     ]
     exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
     if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
@@ -202,7 +206,7 @@ def _weigh(
 
 def _outdone(figure: Figure, best: Match, rival: Match) -> bool:
     """Tell whether another value stands in a clearly better context."""
-    if rival.statement is best.statement:
+    if rival.statement is best.statement or not 0.1 < rival.figure.value / (figure.value or 1.0) < 10:
         return False
     if rival.figure.unit != figure.unit and "?" not in (rival.figure.unit, figure.unit):
         return False
@@ -243,6 +247,10 @@ def _unfound(
             if same[0].metric
             else "conflict-own"
             if same[0].theirs <= paper.own
+            else "conflict-said"
+            if same[0].theirs & claim.keys
+            else "conflict-concept"
+            if all(key in lexicon().concepts for key in same[0].mine)
             else "conflict"
         )
         result.doubt(
