@@ -36,7 +36,7 @@ FOLDER = Path(check.__file__).parent
 #: Strength of the penalty on squared weights.
 PENALTY = 1.0
 #: Signals that may speak for a sentence too; all else is a doubt.
-SIGNALS = ("plain", "figures", "context", "apart", "margin", "explain")
+SIGNALS = ("plain", "figures", "context", "apart", "margin", "explain", "ranks")
 _HEAD = '''"""Weights of doubts and signals: the log-odds that each adds; above nought a sentence fails.
 
 Written by benchmarks/digest_check_fit.py.
@@ -87,7 +87,9 @@ def examined(papers: dict[str, Paper]) -> Iterator[tuple[planted_set.Sentence, d
 def fit(rows: Any, wrong: Any, kinds: list[str]) -> Any:
     """Return weights and, last, the bias: Newton's steps, weights of doubts kept from falling below nought."""
     share = np.where(wrong == 1, 1.0, wrong.sum() / max(1, (1 - wrong).sum()))
-    doubts = np.array([kind.split("-")[0] not in SIGNALS for kind in kinds] + [False])
+    doubts = np.array(
+        [kind != "aligned-along" and kind.split("-")[0] not in SIGNALS for kind in kinds] + [False]
+    )
     penalty = np.array([PENALTY] * len(kinds) + [1e-3])
     weights = np.zeros(rows.shape[1])
     for _ in range(60):

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match
+from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.terms import Term, lexicon
+from sillok.digest.check.terms import COMMON, Term, lexicon
 
 _ON = re.compile(r"\b(?:on|across)\s(?:the\s)?\Z", re.IGNORECASE)
 _ON_KOREAN = re.compile(r"(?:\([^()]*\))?\s?(?:에서|데이터|벤치마크|의 경우)")
@@ -116,14 +116,47 @@ def _usurped(
 def _metrics(claim: Statement, near: set[str], paper: Paper, result: Judgement) -> None:
     known = lexicon().concepts
     for term in {t.key: t for t in claim.terms if t.key in known and known[t.key].metric}.values():
-        if term.key == "quality" or term.key in near:
+        if term.key not in _NAMED | _LEVELS or term.key in near:
             continue
         family = {k for k, c in known.items() if c.family == known[term.key].family}
         name = claim.text[term.start : term.end]
-        if term.key not in paper.idf:
+        if term.key not in paper.idf and term.key in _NAMED:
             result.doubt("metric-absent", "not found", f"{name}: nowhere in the paper")
         elif not family & near:
             result.doubt("metric-loose", "not found", f"{name}: no figure of this sentence stands with it")
+
+
+#: Metrics that a paper calls by their name, and measures that it may call otherwise.
+_NAMED = frozenset(
+    re.findall(
+        r"\S+",
+        """bleu chrf rouge meteor fid fvd psnr ssim lpips perplexity f1 recall precision wer cer auc iou dice mrr ndcg
+        map brier brier-skill crps clipscore exact-match pearson spearman kappa rmse mae hausdorff calibration-error""",
+    )
+)
+_LEVELS = frozenset(("accuracy", "latency", "throughput", "memory", "win-rate", "success", "loss"))
+#: The unit in which a measure is told.
+_UNITS = {
+    "latency": "s", "time": "s", "training-time": "s", "memory": "byte", "size": "byte", "energy": "J", "power": "W",
+    "cost": "$", "psnr": "dB", "fps": "fps", "bandwidth": "bit/s",
+}  # fmt: skip
+
+
+def check_units(claim: Statement, result: Judgement) -> None:
+    """Doubt a measure told in another one's unit: "a latency of 0.25 GB"."""
+    for index, figure in enumerate(claim.figures):
+        told = {
+            t.key: t for t in claim.terms if t.key in _UNITS and t.key in claim.bound[index] | claim.shared
+        }
+        if figure.unit not in _UNITS.values() or len(told) != 1:
+            continue
+        ((key, term),) = told.items()
+        if any(f.unit == _UNITS[key] for f in claim.figures):
+            continue
+        if _UNITS[key] != figure.unit and key not in ("time", "cost"):
+            printed = claim.text[figure.start : figure.end]
+            name = claim.text[term.start : term.end]
+            result.doubt("unit-metric", "contradicted", f"{printed}: no unit of {name}")
 
 
 def _exact(claim: Statement, index: int) -> bool:

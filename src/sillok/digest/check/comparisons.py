@@ -67,7 +67,8 @@ _FORMS: tuple[tuple[int, int, str], ...] = (
         r"|f(?:all|ell)s? short|falling short|f(?:all|ell)s? behind|falling behind|later than|(?:harmful"
         r"|detrimental)(?= (?:on|for|to|when|in)\b|[,.]|$)"
         r"|suffers?|impair\w*"
-        r"|(?:los(?:es?|t|ing)|costs?|gives? up|forfeits?|sacrific\w+)(?= (?:about |only |just |another "
+        r"|costs?(?= (?:about |only |just |another )?[0-9.]+ ?(?:points?|%|dB|percent|pp))"
+        r"|(?:los(?:es?|t|ing)|gives? up|forfeits?|sacrific\w+)(?= (?:about |only |just |another "
         r"|a further )?[0-9]))\b",
     ),
     (

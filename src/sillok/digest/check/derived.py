@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator
 
 from sillok.digest.check.figures import Figure, comparable, matches
-from sillok.digest.check.matching import COMMON
+from sillok.digest.check.grids import cells_of
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import differs
+from sillok.digest.check.terms import COMMON
 from sillok.digest.check.turns import is_difference, pair_sign
 
 #: Figures of one sentence of a paper that are tried in pairs at most.
@@ -92,13 +93,15 @@ def _rows(claim: Statement, paper: Paper) -> _Pairs:
 def _columns(claim: Statement, paper: Paper) -> _Pairs:
     """Pairs of cells of one row; told where the sentence names both columns and the row is named or the paper's own."""
     said = claim.keys - COMMON
-    for _, label, cells in paper.rows:
+    for number, label, cells in paper.rows:
         if not (label & said or label & paper.own):
             continue
+        given = {id(cell) for cell in cells_of(paper, "column", number, claim.figures)}
         for (head, one), (head_, two) in itertools.combinations(cells, 2):
             mine, theirs = (head - head_) & said, (head_ - head) & said
             either = label & said and ((mine or theirs) or (head | head_) & paper.own)
-            yield one, two, 2 if mine and theirs or either else 0
+            by_setting = id(one) in given and id(two) in given
+            yield one, two, 2 if (mine and theirs) or either or by_setting else 0
 
 
 def _prose(claim: Statement, paper: Paper) -> _Pairs:

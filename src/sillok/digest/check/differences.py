@@ -6,14 +6,15 @@ import re
 
 from sillok.digest.check.figures import Figure
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match
+from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import differs
+from sillok.digest.check.terms import COMMON
 
 _GAP_AFTER = re.compile(
-    r"\s(?:\w+ )?(?:more|less|fewer|higher|lower|better|worse|faster|slower|quicker|cheaper|larger|smaller|longer|shorter"
-    r"|above|below|ahead|behind|over|short of)\b"
+    r"\s(?:\w+ )?(?:more|less|fewer|higher|lower|better|worse|faster|slower|quicker|cheaper|larger|smaller"
+    r"|longer|shorter|above|below|ahead|behind|over|short of)\b"
 )
 _NO_GAP_BEFORE = re.compile(r"(?:\bof|,|\bis|\bare|\bwas)\s*\Z")
 _GAP_BEFORE = re.compile(
@@ -40,7 +41,8 @@ def check_differences(claim: Statement, found: list[list[Match]], paper: Paper, 
             if told not in keys:
                 printed = claim.text[figure.start : figure.end]
                 result.doubt(
-                    "object", "contradicted",
+                    "object",
+                    "contradicted",
                     f"{printed}: the paper says it of {paper.show(told)}, not of {paper.show(key)}",
                 )
             continue

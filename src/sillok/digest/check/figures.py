@@ -89,7 +89,11 @@ _TIMES = {
     "tripled": 3.0,
     "tripling": 3.0,
 }
-_WORD = re.compile(rf"\b(?:{'|'.join((*_WORDS, *_TIMES))})\b", re.IGNORECASE)
+_TENS = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+_WORD = re.compile(
+    rf"\b(?:(?:{_TENS})-(?:one|two|three|four|five|six|seven|eight|nine)|{'|'.join((*_WORDS, *_TIMES))})\b",
+    re.IGNORECASE,
+)
 _KOREAN = {
     "두": 2, "세": 3, "네": 4, "다섯": 5, "여섯": 6, "일곱": 7, "여덟": 8, "아홉": 9, "열": 10, "열두": 12,
     "스무": 20,
@@ -158,9 +162,10 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
-        if _REFERENCE.search(before) or re.match(
-            r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]
-        ):
+        counts = match["scale"] or COUNTER.match(text, end + (text[end : end + 1] == " "))
+        if (
+            _REFERENCE.search(before) and not (counts and before.rstrip().endswith(("표", "그림", "식")))
+        ) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]):
             continue
         printed = match["number"].replace(",", "")
         scale = _SCALES.get((match["scale"] or "").strip().rstrip("s").lower(), 1.0)
@@ -176,6 +181,8 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
             unit, end = found
         elif (counter := COUNTER.match(text, end + (text[end : end + 1] == " "))) is not None:
             end = counter.end()
+        if unit.base == "m" and re.search(r"(?:초속|초당)\s?(?:약\s?)?$", before):
+            unit = Unit("m/s", unit.factor)
         if (
             unit.base == ""
             and _PER_SECOND.search(before)
@@ -232,7 +239,8 @@ def _words(text: str) -> Iterator[Figure]:
         end, unit = match.end(), Unit("")
         if (found := unit_after(text, end)) is not None:
             unit, end = found
-        printed = float(_WORDS[word])
+        tens, _, ones = word.partition("-")
+        printed = float(_WORDS[tens] + ({"one": 1, **_WORDS}[ones] if ones else 0))
         yield Figure(
             match.start(), end, printed * unit.factor, unit.base, unit.factor, 1, word=True, printed=printed
         )
@@ -252,12 +260,13 @@ def _joined(text: str, found: list[Figure]) -> list[Figure]:
         last = joined[-1] if joined else None
         if last is not None and text[last.end : figure.start] in ("", " ") and not (last.word or figure.word):
             part = text[last.start : last.end]
-            if re.search(r"(?:만|억|조|천)$", part) and figure.value < last.step and last.unit == "":
+            if re.search(r"(?:만|억|조|천)$", part) and figure.printed < last.step and last.unit == "":
                 printed = len(re.sub(r"\D", "", text[figure.start : figure.end]))
+                factor = figure.value / figure.printed if figure.printed else 1.0
                 joined[-1] = replace(
                     last,
                     end=figure.end,
-                    value=last.value + figure.value,
+                    value=last.value * factor + figure.value,
                     printed=last.printed + figure.printed,
                     unit=figure.unit,
                     step=figure.step,

@@ -7,9 +7,10 @@ column of the same row that it does not name, has probably the wrong column; and
 from __future__ import annotations
 
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match
+from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
+from sillok.digest.check.terms import COMMON
 
 
 def check_grid(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sillok.digest.check.findings import Verdict
 from sillok.digest.check.weights import BIAS, MOST, WEIGHTS
 
-#: Kinds of doubt about a direction, the surest first: they look at the same words, so that only one of them counts.
-DIRECTIONS = ("pairs", "turn", "level", "compared", "table", "extreme", "sides")
+#: Kinds of doubt that are weighed apart in sentences without figures.
+_PLAIN = frozenset(("rank-compared", "rank-extreme", "replaced", "displaced", "sides", "aligned"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Judgement:
         signals: what else the score is made of, by kind: how much of the sentence's words the paper has ...
         checked: how many things were looked up.
         empty: whether there was nothing to look up.
+        plain: whether the sentence has no figure that tells anything by itself.
     """
 
     verdict: Verdict = "supported"
@@ -50,6 +51,7 @@ class Judgement:
     signals: dict[str, float] = field(default_factory=dict)
     checked: int = 0
     empty: bool = False
+    plain: bool = False
 
     def doubt(
         self,
@@ -76,12 +78,13 @@ class Judgement:
     def features(self) -> dict[str, float]:
         """Return what the score is made of: the signals, and by kind the strengths of all doubts, up to `MOST`."""
         total: dict[str, float] = defaultdict(float)
-        told = {one.kind for one in self.doubts}
-        leading = next((kind for kind in DIRECTIONS if kind in told), None)
         for one in self.doubts:
-            if True:
-                total[one.kind] += one.strength
+            total[self.kind_of(one)] += one.strength
         return {**{kind: min(sum_, MOST) for kind, sum_ in total.items()}, **self.signals}
+
+    def kind_of(self, one: Doubt) -> str:
+        """Return the key of a doubt's weight; some are weighed apart in sentences without figures."""
+        return f"{one.kind}-plain" if self.plain and one.kind in _PLAIN else one.kind
 
     def score(self) -> float:
         """Return the log-odds of an error; see `weights`."""
@@ -91,9 +94,8 @@ class Judgement:
         """Set the verdict: where the score is above nought the sentence fails, for its weightiest doubts."""
         if self.score() <= 0 or not self.doubts:
             return
-        weighed = sorted(self.doubts, key=lambda one: -WEIGHTS.get(one.kind, 0.0) * one.strength)
-        told = any(
-            one.verdict == "contradicted" and WEIGHTS.get(one.kind, 0.0) * one.strength > 1 for one in weighed
-        )
+        weights = {id(one): WEIGHTS.get(self.kind_of(one), 0.0) * one.strength for one in self.doubts}
+        weighed = sorted(self.doubts, key=lambda one: -weights[id(one)])
+        told = any(one.verdict == "contradicted" and weights[id(one)] > 1 for one in weighed)
         self.verdict = "contradicted" if told else weighed[0].verdict
         self.reasons[:0] = dict.fromkeys(one.reason for one in weighed)

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.terms import Concept, lexicon
-
-#: Concepts that stand in every paper and tell nothing of a sentence.
-COMMON = frozenset(
-    re.findall(
-        r"\S+",
-        """method model paper result experiment quality gain performance state-of-the-art system framework algorithm
-        evaluation test training data dataset task benchmark baseline efficient prediction generation research""",
-    )
-)
+from sillok.digest.check.terms import COMMON, Concept, lexicon
 
 
 @dataclass(slots=True)
@@ -82,7 +72,9 @@ def _elided(claim: Statement, index: int) -> list[Figure]:
 def _left_out(figure: Figure, place: int, one: Statement) -> bool:
     """Tell whether a figure of the paper is equal in the unit of its sentence: "0.9 cents each instead of 0.6"."""
     found = one.figures[place]
-    units = {f.unit: f.value / f.printed for f in one.figures if f.unit == figure.unit and f.unit and f.printed}
+    units = {
+        f.unit: f.value / f.printed for f in one.figures if f.unit == figure.unit and f.unit and f.printed
+    }
     return any(
         matches(figure, replace(found, unit=unit, value=found.value * factor, step=found.step * factor))
         for unit, factor in units.items()

@@ -8,7 +8,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
+from sillok.digest.check.grids import Grid
 from sillok.digest.check.reading import IS_DATA, called, is_base, own_names, scaled, spans, variants
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, counted, runs, statement
@@ -60,6 +62,11 @@ class Paper:
         self.cells: dict[tuple[int, int], list[Statement]] = defaultdict(list)
         self.lines: dict[tuple[str, int], dict[int, set[str]]] = defaultdict(dict)
         self.placed: set[str] = set()
+        self.polar: dict[int, list[Direction]] = {}
+        self.settings: dict[tuple[str, int], dict[int, list[Figure]]] = defaultdict(dict)
+        self.marks: dict[tuple[int, int], int] = {}
+        self.captions: dict[int, set[str]] = {}
+        self.gridded: list[Grid] | None = None
         self.first: list[tuple[str, set[str]]] = []
         self.telling: dict[tuple[str, int], dict[int, frozenset[str]]] = {}
         self.bases: list[set[str]] = []
@@ -170,7 +177,7 @@ class Paper:
 
     def _table(self, number: int, passage: Passage) -> None:
         rows = [[cell.strip() for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
-        caption = self._caption(number)
+        caption = self.captions[number] = self._caption(number)
         if len(rows) < 2:
             return
         header = rows[0]
@@ -182,6 +189,7 @@ class Paper:
         ]
         for column, cell in enumerate(header):
             mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
+            self.marks[number, column] = mark
             for key in heads[column] if mark else ():
                 self.polarity.setdefault(key, mark)
         labels: list[set[str]] = []
@@ -227,6 +235,7 @@ class Paper:
                 label |= {t.key for t in terms(cell, self.called) if t.kind == "name"}
         cells: list[tuple[set[str], Figure]] = []
         unit, scale = units[0]
+        self.settings["row", number][line] = figures(delatex(plain(row[0])))
         for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
             places = ((number, "row", line), (number, "column", 0))
             self._cell(row[0], scaled(figure, unit, scale), label | heads[0], caption, number, places)
@@ -248,6 +257,8 @@ class Paper:
     def _header(self, number: int, column: int, cell: str, head: set[str], caption: set[str]) -> None:
         """Note the figures of a header ("5 steps", "128K"), which stand beside those of its column."""
         names = [(t.start, t.end) for t in terms(cell, self.called) if t.kind == "name"]
+        if column:
+            self.settings["column", number][column] = figures(delatex(plain(cell)))
         for figure in figures(delatex(plain(cell)), names):
             one = figure if figure.unit else replace(figure, unit="?")
             self._cell(cell, one, head, caption, number, ((number, "column", column),))

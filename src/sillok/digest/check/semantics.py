@@ -8,7 +8,7 @@ from typing import Any
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.models import Embedder, Entailment
 from sillok.digest.check.paper import Paper
-from sillok.digest.check.verdicts import UNCOVERED
+from sillok.digest.check.signals import UNCOVERED
 
 #: Cosine from which on a passage counts as saying what a sentence says.
 SAME = 0.8

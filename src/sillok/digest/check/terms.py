@@ -48,6 +48,14 @@ _STOP = frozenset(
         table figure section appendix set well like""",
     )
 )
+#: Concepts that stand in every paper and tell nothing of a sentence.
+COMMON = frozenset(
+    re.findall(
+        r"\S+",
+        """method model paper result experiment quality gain performance state-of-the-art system framework algorithm
+        evaluation test training data dataset task benchmark baseline efficient prediction generation research""",
+    )
+)
 _TOKEN = re.compile(r"[A-Za-z0-9À-ÿ](?:[A-Za-z0-9À-ÿ@+_&'’./-]*[A-Za-z0-9À-ÿ+])?")
 _UNITLIKE = re.compile(
     r"[0-9][0-9.,]*(?:[kKMBTx%]|[GMTk]i?B|ms|s|m|km|mm|cm|h|W|J|dB|Hz|[kMG]Wh|[GMk]bit/s|fps|K)?"
@@ -117,7 +125,6 @@ class Lexicon:
         self.korean = {re.sub(r"\s", "", form): id for form, id in korean.items()}
         ordered = sorted(korean, key=len, reverse=True)
         self.pattern = re.compile("|".join(re.escape(form).replace(r"\ ", r"\s?") for form in ordered))
-
 
     def _words(self, text: str, korean: dict[str, str]) -> None:
         """Read everyday words: all forms of a line have one key, the stem of the first, and are of kind "word"."""

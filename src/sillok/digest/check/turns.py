@@ -150,7 +150,9 @@ def _gap(one: Statement, index: int, turn: Direction) -> int:
 def _polarity(claim: Statement, index: int, match: Match, paper: Paper) -> int:
     """Whether more of what a figure measures is better; by its unit where no metric is named."""
     one = match.statement
-    sign = paper.polarity_of(one.bound[match.index]) or paper.polarity_of(claim.bound[index])
+    sign = known_sign(one.bound[match.index], one.figures[match.index].unit, paper) or known_sign(
+        claim.bound[index], claim.figures[index].unit, paper
+    )
     if sign:
         return sign
     if {f.unit for f in one.figures} & {"s", "byte", "$", "J"}:
@@ -206,6 +208,8 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
         size = turn.size or size_of(turn, one.unit, keys, paper)
         size = size or turn.good * _leaning(found, number, last, one.unit, paper)
         sign = pair_sign(claim, number, between, last)
+        if two.value < one.value / 4 and is_difference(claim, last):
+            continue  # "0.0084 above the 0.7533 of"
         if one.value == two.value:
             wrong = sign == 1 and size != 0  # "rises from 9.6 to 9.6"
         else:
@@ -220,7 +224,17 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
 
 def _leaning(found: list[list[Match]], number: int, last: int, unit: str, paper: Paper) -> int:
     """Which way is better in the columns of a pair of figures, where all tell the same."""
-    cells = [m for n in (number, last) for m in found[n] if m.statement.cell]
+    columns = [
+        {(m.statement.passage, m.statement.line("column")) for m in found[n] if m.statement.cell}
+        for n in (number, last)
+    ]
+    both = columns[0] & columns[1]
+    cells = [
+        m
+        for n in (number, last)
+        for m in found[n]
+        if (m.statement.passage, m.statement.line("column")) in both
+    ]
     signs = {known_sign(m.statement.bound[m.index], unit, paper) or paper.leaning(m.statement) for m in cells}
     return signs.pop() if len(signs) == 1 else 0
 
@@ -232,7 +246,7 @@ def _tail(claim: Statement, index: int) -> str:
     return claim.text[figure.end : min(after, figure.end + 45)].split(",")[0]
 
 
-_RESOURCES = {
+RESOURCES = {
     "flops",
     "time",
     "latency",
@@ -256,7 +270,7 @@ def size_of(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
 def known_sign(keys: set[str], unit: str, paper: Paper) -> int:
     """Whether more of what is measured is better (+1) or less (-1), as its metric says."""
     if unit in ("%", "pp", "point"):
-        keys = keys - _RESOURCES  # "computation questions": such a share is no amount of computation
+        keys = keys - RESOURCES  # "computation questions": such a share is no amount of computation
     return paper.polarity_of(keys)
 
 

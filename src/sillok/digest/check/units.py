@@ -45,7 +45,7 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"days?(?![A-Za-z])|일(?=[간이을에동\s,.)]|$)(?! ?때| ?경우)", "s", 86400.0),
     (r"weeks?(?![A-Za-z])|주(?=[간일동\s,.)])", "s", 604800.0),
     (r"months?(?![A-Za-z])|개월|달(?=\s|간|동)", "s", 2629800.0),
-    (r"years?(?![A-Za-z])|년|세(?=[를가의 ]|$)", "s", 31557600.0),
+    (r"years?(?![A-Za-z])|년|세(?=[를가의에이까~ ,.]|$)", "s", 31557600.0),
     (r"TB(?![A-Za-z])|terabytes?(?![A-Za-z])|테라바이트", "byte", 1e12),
     (r"Gi?B(?![A-Za-z])|gigabytes?(?![A-Za-z])|기가바이트", "byte", 1e9),
     (r"Mi?B(?![A-Za-z])|megabytes?(?![A-Za-z])|메가바이트", "byte", 1e6),
@@ -102,9 +102,12 @@ _COMPILED = [
 ]
 #: What may stand between a figure and its unit: "1,900 CPU hours".
 _PREFIX = re.compile(
-    r"(?:CPU|GPU|TPU|core|node|machine|wall-clock|calendar|[AHV]100|H200|B200|T4|RTX [0-9]{4})(?:[- ](?=(?:second|minute|hour|day|week|year|h)s?\b)|\s?(?=시간|분|일|초))"
+    r"(?:CPU|GPU|TPU|core|node|machine|wall-clock|calendar|[AHV]100|H200|B200|T4|RTX [0-9]{4})"
+    r"(?:[- ](?=(?:second|minute|hour|day|week|year|h)s?\b)|\s?(?=시간|분|일|초))"
 )
-_MORE = re.compile(r"(?:more|further|additional|extra) (?=(?:second|minute|hour|day|week|month|year|point)s?\b)")
+_MORE = re.compile(
+    r"(?:more|further|additional|extra) (?=(?:second|minute|hour|day|week|month|year|point)s?\b)"
+)
 _FIRST = frozenset("%％xX×-°µμ")
 
 #: Korean counters, which say that a thing is counted and not what.
@@ -146,6 +149,8 @@ def header_unit(text: str) -> tuple[Unit | None, float]:
         found = unit_after(word, 0)
         if found is not None:
             return found[0], 1.0
+        if word in ("$", "US$", "USD"):
+            return Unit("$"), 1.0
         if (thousands := re.match(r"([kKMB]|thousand|million)s? [a-z]", word)) is not None:
             return None, {"k": 1e3, "t": 1e3, "m": 1e6, "b": 1e9}[thousands[1][0].lower()]
     if re.search(r"frames per second|\bfps\b", text, re.IGNORECASE):

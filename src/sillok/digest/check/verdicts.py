@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from sillok.digest.check.anchors import anchored, check_anchors
-from sillok.digest.check.background import background
+from sillok.digest.check.aligned import check_aligned
+from sillok.digest.check.anchors import anchored, check_anchors, check_units
 from sillok.digest.check.compared import check_compared, check_extremes
 from sillok.digest.check.counts import check_counts
 from sillok.digest.check.derived import follows
@@ -15,8 +15,11 @@ from sillok.digest.check.explain import check_explained
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.grid import check_grid, check_together
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import COMMON, Match, candidates, corroborated, is_label, settles, tells
+from sillok.digest.check.matching import Match, candidates, corroborated, is_label, settles, tells
 from sillok.digest.check.paper import Paper
+from sillok.digest.check.ranks import check_ranks
+from sillok.digest.check.replaced import check_replaced
+from sillok.digest.check.signals import clarity, context, covered, margin, telling, weighs
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import other_column
 from sillok.digest.check.terms import is_name, key_of, lexicon
@@ -28,8 +31,6 @@ SAME_CONTEXT = 0.22
 SAME_CONTEXT_LONG = 0.1
 #: Another value in a context that is better by this factor and margin contradicts.
 BETTER, MARGIN = 1.3, 0.12
-#: The reason of a sentence that shares too few words with the paper; only this one a model may overrule.
-UNCOVERED = "no passage of the paper covers this sentence"
 
 
 def judge(claim: Statement, paper: Paper) -> Judgement:
@@ -41,24 +42,28 @@ def judge(claim: Statement, paper: Paper) -> Judgement:
 
 def examine(claim: Statement, paper: Paper) -> Judgement:
     """Gather what speaks for and against a sentence, without a verdict."""
-    result = Judgement()
+    result = Judgement(plain=not any(weighs(figure) for figure in claim.figures))
     _names(claim, paper, result)
     derived: set[int] = set()
     found = [_figure(claim, index, paper, result, derived) for index in range(len(claim.figures))]
     _rebind(claim, found, result)
-    _context(claim, found, paper, result)
+    context(claim, found, paper, result)
     check_explained(claim, found, derived, paper, result)
     check_anchors(claim, found, paper, result)
     check_compared(claim, found, paper, result)
     check_differences(claim, found, paper, result)
     check_extremes(claim, found, paper, result)
+    check_ranks(claim, found, paper, result)
+    check_aligned(claim, paper, result)
+    check_units(claim, result)
+    check_replaced(claim, found, paper, result)
     check_grid(claim, found, paper, result)
     check_together(claim, found, paper, result)
     check_counts(claim, found, paper, result)
     check_pairs(claim, found, paper, result)
     if not claim.figures:
         check_sides(claim, paper, result)
-    _covered(claim, paper, result)
+    covered(claim, paper, result)
     return result
 
 
@@ -69,8 +74,17 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
             continue
         seen.add(term.key)
         result.checked += 1
-        if not (paper.has_name(term.key) or paper.has_words(claim.text[term.start : term.end])):
-            result.doubt("name", "not found", f"{claim.text[term.start : term.end]}: nowhere in the paper")
+        name = claim.text[term.start : term.end]
+        if not (paper.has_name(term.key) or paper.has_words(name) or _of_parts(name, paper)):
+            kind = "name-plain" if re.fullmatch("[A-Z][a-z]+", name) else "name"
+            result.doubt(kind, "not found", f"{name}: nowhere in the paper")
+
+
+def _of_parts(name: str, paper: Paper) -> bool:
+    """Tell whether a name with a hyphen is one of the paper's with a plain word: "EnCodec-compressed"."""
+    parts = name.split("-")
+    plain = [part for part in parts if re.fullmatch("[a-z]{4,}", part)]
+    return 0 < len(plain) < len(parts) and all(paper.has_name(key_of(p)) for p in parts if p not in plain)
 
 
 def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, derived: set[int]) -> list[Match]:
@@ -102,7 +116,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
         ),
         None,
     )
-    _margin(claim, index, (same, fitting, others), rest, paper, result)
+    margin(claim, index, (same, fitting, others), paper, result)
     other_unit = any(m.score >= SAME_CONTEXT and not m.conflicts for m in unit_only) and not same
     if not fitting and not other_unit and follows(claim, index, paper, printed=bool(same)):
         derived.add(index)
@@ -115,41 +129,23 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
     return same
 
 
-def _margin(claim, index, found, rest, paper, result):
-    figure = claim.figures[index]
-    if not _weighs(figure):
-        return
-    same, fitting, others = found
-    mine = max((m.score for m in same if not m.conflicts), default=max((m.score - 0.3 for m in same), default=0.0))
-    theirs = max(
-        (
-            m.score
-            for m in others
-            if not m.conflicts
-            and (m.figure.unit == figure.unit or "?" in (m.figure.unit, figure.unit))
-            and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
-            and 0.1 < m.figure.value / (figure.value or 1) < 10
-        ),
-        default=0.0,
-    )
-    margin = min(max(theirs - mine, -0.5), 0.7) * _clarity(claim, paper)
-    s = result.signals
-    s["margin-worst"] = max(s.get("margin-worst", -0.5), margin)
-    if figure.digits < 3: s["margin-two"] = max(s.get("margin-two", -0.5), margin)
-
-
 def _fitting(claim: Statement, index: int, same: list[Match], paper: Paper) -> list[Match]:
     """Of the paper's equal figures those that nothing speaks against and whose context is the sentence's."""
     figure = claim.figures[index]
     floor = SAME_CONTEXT if figure.digits < 3 else SAME_CONTEXT_LONG
-    if not _telling(claim, paper):
+    if not telling(claim, paper):
         floor = 0.0
     exact_unit = figure.unit if figure.unit not in ("", "%", "x", "point", "pp") else None
     fitting = [  # "18 frames per second" needs no more context where the paper says just that
         m
         for m in same
         if not m.conflicts
-        and (m.score >= floor or m.figure.unit == exact_unit or is_label(m) or corroborated(claim, index, m, paper))
+        and (
+            m.score >= floor
+            or m.figure.unit == exact_unit
+            or is_label(m)
+            or corroborated(claim, index, m, paper)
+        )
     ]
     exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
     if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
@@ -185,7 +181,7 @@ def _weigh(
     ):
         result.cite(rival.statement.passage)
         told = f"{printed}: the paper says {_text(rival)} there"
-        result.doubt("outdone", "contradicted", told, _clarity(claim, paper))
+        result.doubt("outdone", "contradicted", told, clarity(claim, paper))
         return
     wrong_unit = next(
         (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
@@ -277,21 +273,8 @@ def _unfound(
         kind,
         "not found",
         f"{printed}: " + ("in the paper in another context only" if same else "nowhere in the paper"),
-        (1 - near) * _clarity(claim, paper) if same else 1.0,
+        (1 - near) * clarity(claim, paper) if same else 1.0,
     )
-
-
-def _context(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
-    """Signal how badly the figures' best contexts in the paper agree with the sentence, on average and at worst."""
-    scores = [
-        min(max(max(m.score for m in matches), 0.0), 1.0)
-        for figure, matches in zip(claim.figures, found, strict=True)
-        if matches and _weighs(figure)
-    ]
-    if scores:
-        clarity = _clarity(claim, paper)
-        result.signals["context-mean"] = clarity * (1 - sum(scores) / len(scores))
-        result.signals["context-worst"] = clarity * (1 - min(scores))
 
 
 def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> None:
@@ -318,53 +301,6 @@ def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
     if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
         return False
     return key_of(before[0] + claim.text[figure.start : figure.end]) in paper.names
-
-
-def _clarity(claim: Statement, paper: Paper) -> float:
-    """How far a sentence's terms tell which part of the paper it speaks of, from 0 to 1: few known ones tell little."""
-    known = {t.key for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
-    return min(1.0, len(known) / 5)
-
-
-def _telling(claim: Statement, paper: Paper) -> bool:
-    """Tell whether a sentence has enough terms that the paper knows to judge a figure's context by."""
-    known = {t.key: t.kind for t in claim.terms if t.key in paper.idf and t.key not in COMMON}
-    return len(known) > 1 or "name" in known.values()
-
-
-def _covered(claim: Statement, paper: Paper, result: Judgement) -> None:
-    """Check how much of a sentence's words the best passages have; alone it decides where there are no figures."""
-    wanted: dict[str, float] = {}
-    for term in claim.terms:
-        weight = {"name": 1.5, "concept": 1.0, "word": 0.7}[term.kind] * min(paper.weight(term.key), 2.5)
-        wanted[term.key] = max(wanted.get(term.key, 0.0), weight)
-    telling = [key for key in wanted if key not in COMMON]
-    found = paper.search(dict.fromkeys(wanted, 1.0), 3)
-    if not claim.figures:
-        for _, number in found[:2]:
-            result.cite(number)
-    if len(telling) < 2:
-        result.empty = not claim.figures and not result.doubts
-        return
-    result.checked += 1
-    total = sum(wanted.values())
-    covers = [sum(w for k, w in wanted.items() if k in paper.keys[number]) / total for _, number in found]
-    union = set().union(*(paper.keys[number] for _, number in found)) if found else set()
-    three = sum(w for k, w in wanted.items() if k in union) / total
-    known = background().likelihood(telling, paper.idf, sum(paper.lengths))
-    side = "figures" if any(_weighs(figure) for figure in claim.figures) else "plain"
-    result.signals[f"{side}-one"] = 1 - max(covers, default=0.0)
-    result.signals[f"{side}-three"] = 1 - three
-    result.signals[f"{side}-foreign"] = -max(-6.0, min(6.0, known)) / 6
-    if side == "plain":
-        result.doubt("plain", "not found", UNCOVERED)
-
-
-def _weighs(figure: Figure) -> bool:
-    """Tell whether a figure says anything by itself: one that is no small number, and no "half" or "twice"."""
-    return (
-        not figure.word and (figure.digits > 1 or bool(figure.unit)) and figure.printed > 1
-    ) or figure.decimals
 
 
 def _text(match: Match) -> str:

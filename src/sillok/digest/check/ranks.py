@@ -1,0 +1,296 @@
+"""Comparisons and superlatives against a paper's tables, with or without figures: who is above whom, who is first.
+
+A table is read both ways: what is compared may stand in rows or in columns. Where a sentence names the measure, or has
+a figure from a line, only that line counts; else all do, and must tell the same.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from sillok.digest.check.comparisons import Direction
+from sillok.digest.check.figures import Figure
+from sillok.digest.check.grids import Grid, Line
+from sillok.digest.check.grids import grids as grids_of
+from sillok.digest.check.judgement import Judgement
+from sillok.digest.check.matching import Match
+from sillok.digest.check.paper import Paper
+from sillok.digest.check.statements import Statement
+from sillok.digest.check.turns import RESOURCES, is_difference
+
+#: Characters within which a word of comparison goes with the name that it compares with.
+_REACH = 70
+#: Measures of which "better" does not speak where they are not named.
+_AMOUNTS = frozenset(RESOURCES) | {"token", "parameter", "count", "step"}
+_PARTIAL = re.compile(
+    r"\b(?:second|third|next|two|three|on)[- ]\Z|두 번째로\s|다음으로\s|(?:기존|베이스라인)[^,]{0,8}\Z",
+    re.IGNORECASE,
+)
+_SUBSET = re.compile(
+    r"(?:[- ]\w+){0,2}[- ](?:baselines?|competitors?|rivals?|prior|previous|earlier|existing|published"
+    r"|alternative|case)\b"
+    r"|[가-힣]{0,3}\s?(?:베이스라인|기준 모델|경쟁|기존|비교 모델)",
+    re.IGNORECASE,
+)
+#: A superlative of an effect ("the largest drop") speaks of differences, not of values.
+_EFFECT = re.compile(
+    r"[- ](?:\w+ ){0,2}(?:loss|drops?|gains?|improvements?|effects?|impact|advantages?|leads?|margins?|gaps?|declines?"
+    r"|benefits?|damage|differences?|decreases?|increases?|jumps?|reductions?|ablation)\b"
+    r"|[가-힣]{0,3}\s(?:폭의\s)?(?:손실|향상|개선|이득|영향|효과|하락|격차|차이|감소|증가|기여|악화|폭)",
+    re.IGNORECASE,
+)
+_EFFECT_BEFORE = re.compile(
+    r"(?:손실|향상|개선|이득|영향|효과|하락|격차|차이|감소|증가|기여|악화|폭|우위|이점)[이은는가도]?\s\Z"
+)
+_SUPERLATIVES: tuple[tuple[int, int, str], ...] = (
+    (+1, 0, r"\b(?:highest|largest|greatest|biggest|longest|heaviest)\b|가장\s(?:높|큰|컸|크|큽|많|길|긴|깁)"
+        r"|최고(?=[를로였입이 ])(?! 성능)"),
+    (-1, 0, r"\b(?:lowest|smallest|fewest|shortest|lightest)\b|가장\s(?:낮|작|적|짧)|최저"),
+    (
+        0, +1,
+        r"\b(?:best|strongest|fastest|quickest|cheapest|tops|topped|first place|ranks first|comes first|leads all)\b"
+        r"|가장\s(?:좋|우수|뛰어|빠르|빠른|빨|강|저렴|효율)|1위|최상",
+    ),
+    (
+        0, -1,
+        r"\b(?:worst|weakest|slowest|dearest|most expensive|comes last|ranks last|in last)\b"
+        r"|가장\s(?:나쁘|나쁜|나빴|저조|느리|느린|느렸|약하|약한|약했|뒤처|비싸|비싼|비쌌)|꼴찌|최하위|최악",
+    ),
+)  # fmt: skip
+_COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _SUPERLATIVES]
+
+
+def check_ranks(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
+    """Doubt comparisons and superlatives that the tables contradict, and signal those which they bear out."""
+    grids = grids_of(paper)
+    said = claim.keys | {alias for key in claim.keys for alias in paper.aliases.get(key, ())}
+    told: list[tuple[bool, str]] = []
+    for kind, told_ in (
+        ("rank-compared", _compared(claim, found, said, grids, paper)),
+        ("rank-extreme", _extremes(claim, found, said, grids, paper)),
+    ):
+        for agrees, word in told_:
+            told.append((agrees, word))
+            if not agrees:
+                result.doubt(kind, "contradicted", f"{word}: the paper's table says the opposite")
+    if told and all(agrees for agrees, _ in told):
+        result.signals["ranks-agree"] = 1.0
+
+
+def _compared(
+    claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
+) -> Iterator[tuple[bool, str]]:
+    for term in {t.key: t for t in claim.terms if t.key in claim.objects}.values():
+        turn = _governing(claim, term.start, term.end)
+        if turn is None:
+            continue
+        keys = {term.key} | paper.aliases.get(term.key, set())
+        signs = []
+        for grid in grids:
+            theirs = _lines_of(grid, keys, said)
+            if not theirs:
+                continue
+            mine = _subjects(claim, grid, said, theirs, paper)
+            apart = _apart(claim, grid, mine, theirs)
+            for line in apart or _measures(claim, found, grid, said):
+                signs += _signs(grid.lines[line], mine, theirs, turn)
+        if signs and not 0.2 < sum(signs) / len(signs) < 0.8:
+            yield signs.count(True) > signs.count(False), claim.text[turn.start : turn.end]
+
+
+def _governing(claim: Statement, start: int, end: int) -> Direction | None:
+    """The word of comparison whose object a name is: in Korean the next one after it, in English the last before it."""
+    if claim.korean:
+        near = next((d for d in claim.directions if d.start >= end), None)
+    else:
+        near = next((d for d in reversed(claim.directions) if d.start < start), None)
+    if near is None or max(near.start - end, start - near.end) > _REACH:
+        return None
+    return near
+
+
+def _lines_of(grid: Grid, keys: set[str], said: set[str]) -> set[int]:
+    """The lines that a name stands for: those that have it, and of several those that the sentence tells best."""
+    having = {line: tell for line, tell in grid.entities.items() if tell & keys}
+    if not having:
+        return set()
+    shares = {line: len(tell & (said | keys)) / len(tell) for line, tell in having.items()}
+    best = max(shares.values())
+    return {line for line, share in shares.items() if share == best}
+
+
+def _subjects(claim: Statement, grid: Grid, said: set[str], theirs: set[int], paper: Paper) -> set[int]:
+    """The lines of what a sentence speaks of: the paper's own where it names nothing that a table has."""
+    names = [
+        t.key
+        for t in claim.terms
+        if t.key not in claim.objects and (t.kind == "name" or t.key in claim.subjects)
+    ]
+    first = [key for key in names if key in claim.subjects] or names
+    for group in (first, names):
+        lines: set[int] = set()
+        for key in group:
+            lines |= _lines_of(grid, {key} | paper.aliases.get(key, set()), said)
+        lines -= theirs
+        if lines:
+            return lines
+    if any(key in paper.placed and not key.startswith("~") for key in first if key not in paper.data):
+        return set()
+    return set(grid.own) - theirs
+
+
+def _apart(claim: Statement, grid: Grid, mine: set[int], theirs: set[int]) -> list[int]:
+    """The lines in which the two sides are apart by a figure of the sentence that is said to be a difference or a ratio."""
+    gaps = [
+        f for n, f in enumerate(claim.figures) if (f.digits > 1 or f.decimals) and is_difference(claim, n)
+    ]
+    found = []
+    for number, line in grid.lines.items():
+        sides = [[line.values[entity] for entity in side if entity in line.values] for side in (mine, theirs)]
+        if any(_is_gap(figure, *pair) for figure in gaps for pair in itertools.product(*sides)):
+            found.append(number)
+    return found
+
+
+def _is_gap(figure: Figure, one: float, two: float) -> bool:
+    low, high = sorted((abs(one), abs(two)))
+    if not low or low == high:
+        return False
+    half = 0.51 * figure.step
+    if figure.unit == "x":
+        return abs(high / low - figure.value) <= half
+    if figure.unit == "%":
+        return any(abs(100 * (high - low) / base - figure.value) <= half for base in (low, high))
+    return any(
+        abs(scale * (high - low) - figure.value) <= half for scale in ((1.0, 100.0) if high <= 1 else (1.0,))
+    )
+
+
+def _measures(claim: Statement, found: list[list[Match]], grid: Grid, said: set[str]) -> list[int]:
+    """The lines of measures that a sentence speaks of: those of its figures, else those that it names, else all."""
+    axis = "column" if grid.axis == "row" else "row"
+    telling = [n for n, f in enumerate(claim.figures) if (f.digits > 1 or f.decimals) and not f.word]
+    held = {
+        m.statement.line(axis)
+        for n in telling
+        for m in found[n]
+        if m.statement.cell and m.statement.passage == grid.number
+    }
+    if telling and not held:
+        return []  # its figures are of something else
+    named = {line for line, tell in grid.measures.items() if _named(tell, said)}
+    for chosen in (held & named, held, named) if telling else (named,):
+        lines = [line for line in chosen if line in grid.lines]
+        if lines:
+            most = max(len(grid.measures.get(line, frozenset()) & said) for line in lines)
+            return [line for line in lines if len(grid.measures.get(line, frozenset()) & said) == most]
+    return [] if telling else [n for n in grid.lines if not grid.measures.get(n, frozenset()) & _AMOUNTS]
+
+
+def _named(tell: frozenset[str], said: set[str]) -> bool:
+    """Tell whether a sentence names a line: by a key of it, or by a name that has it as a part ("FLORES-Isle")."""
+    parts = [key for key in tell if len(key) >= 4 and key.isalnum()]
+    return bool(tell & said) or any(part in key for part in parts for key in said if not key.startswith("~"))
+
+
+def _signs(line: Line, mine: set[int], theirs: set[int], turn: Direction) -> list[bool]:
+    size = turn.size or turn.good * line.polarity
+    if turn.pace:
+        size = turn.pace * line.pace
+    if not size:
+        return []
+    return [
+        (line.values[a] > line.values[b]) == (size > 0)
+        for a in mine
+        for b in theirs
+        if a in line.values and b in line.values and line.values[a] != line.values[b]
+    ]
+
+
+def _extremes(
+    claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
+) -> Iterator[tuple[bool, str]]:
+    for size, good, form in _COMPILED:
+        for word in form.finditer(claim.text):
+            before = claim.text[max(0, word.start() - 24) : word.start()]
+            if _PARTIAL.search(before) or _EFFECT_BEFORE.search(before):
+                continue
+            if _SUBSET.match(claim.text, word.end()) or _EFFECT.match(claim.text, word.end()):
+                continue
+            if any(
+                t.start < word.end() and word.start() < t.end and t.key in paper.heads for t in claim.terms
+            ):
+                continue  # "worst ratio" is a column of its own
+            verdicts = []
+            for grid in grids:
+                verdicts += _extreme(claim, word, size, good, found, grid, said, paper)
+            if verdicts and (all(verdicts) or not any(verdicts)):
+                yield verdicts[0], word[0]
+
+
+def _extreme(
+    claim: Statement,
+    word: re.Match[str],
+    size: int,
+    good: int,
+    found: list[list[Match]],
+    grid: Grid,
+    said: set[str],
+    paper: Paper,
+) -> list[bool]:
+    """Tell for each measure, where it can be told, whether what the superlative speaks of is that end of it."""
+    axis = "column" if grid.axis == "row" else "row"
+    verdicts = []
+    figure = _figure_near(claim, word)
+    cells = (
+        []
+        if figure is None
+        else [
+            m.statement
+            for m in found[figure]
+            if m.statement.cell and m.statement.passage == grid.number and not m.conflicts
+        ]
+    )
+    if cells:
+        pairs = {(one.line(grid.axis), one.line(axis)) for one in cells}
+        pairs = {
+            (entity, line)
+            for entity, line in pairs
+            if line in grid.lines and (entity in grid.own or grid.entities.get(entity, frozenset()) & said)
+        }
+    else:
+        named = [t for t in claim.terms if t.kind == "name" or t.key in claim.subjects]
+        lines: set[int] = set()
+        for term in sorted(named, key=lambda t: max(t.start - word.end(), word.start() - t.end)):
+            lines = _lines_of(grid, {term.key} | paper.aliases.get(term.key, set()), said)
+            if lines:
+                break
+        chosen = [line for line, tell in grid.measures.items() if _named(tell, said) and line in grid.lines]
+        if not chosen and good:
+            chosen = [n for n in grid.lines if not grid.measures.get(n, frozenset()) & _AMOUNTS]
+        pairs = {(entity, line) for entity in lines for line in chosen}
+    for entity, number in pairs:
+        line = grid.lines[number]
+        sign = size or good * line.polarity
+        if not sign or entity not in line.values or len(set(line.values.values())) < 3:
+            continue
+        value, rest = sign * line.values[entity], sorted(sign * v for v in line.values.values())
+        if value >= rest[-1]:
+            verdicts.append(True)
+        elif (
+            value < rest[len(rest) // 2]
+        ):  # of a subset it may be the first, and is then hardly in the lower half
+            verdicts.append(False)
+    return verdicts
+
+
+def _figure_near(claim: Statement, word: re.Match[str]) -> int | None:
+    near = [
+        (max(f.start - word.end(), word.start() - f.end), n)
+        for n, f in enumerate(claim.figures)
+        if (f.digits > 1 or f.decimals) and not f.word
+    ]
+    gap, index = min(near, default=(_REACH + 1, 0))
+    return index if gap <= _REACH else None
