@@ -8,6 +8,24 @@ from dataclasses import dataclass, field
 from sillok.digest.check.findings import Verdict
 from sillok.digest.check.weights import BIAS, MOST, WEIGHTS
 
+#: Kinds of doubt about directions and names: where several agree they weigh more than their sum.
+_DIRECTIONS = frozenset(
+    (
+        "pairs",
+        "turn",
+        "level",
+        "compared",
+        "table",
+        "extreme",
+        "sides",
+        "aligned",
+        "rank-compared",
+        "rank-extreme",
+    )
+)
+_NAMES = frozenset(
+    ("swap", "conflict", "stray", "loose", "replaced", "displaced", "grid", "underived", "object", "column")
+)
 #: Kinds of doubt that are weighed apart in sentences without figures.
 _PLAIN = frozenset(("rank-compared", "rank-extreme", "replaced", "displaced", "sides", "aligned"))
 
@@ -80,6 +98,12 @@ class Judgement:
         total: dict[str, float] = defaultdict(float)
         for one in self.doubts:
             total[self.kind_of(one)] += one.strength
+        agreeing = {one.kind for one in self.doubts} & _DIRECTIONS
+        if len(agreeing) > 1:
+            total["directions"] = len(agreeing) - 1.0
+        names = {one.kind.split("-")[0] for one in self.doubts} & _NAMES
+        if len(names) > 1:
+            total["names"] = len(names) - 1.0
         return {**{kind: min(sum_, MOST) for kind, sum_ in total.items()}, **self.signals}
 
     def kind_of(self, one: Doubt) -> str:
