@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sillok.cli.digest_sources import texts_in
+from sillok.cli.digest_sources import CacheOption, JudgeOption, cache_folder, texts_in
 from sillok.cli.options import ERROR, JsonOption
 from sillok.cli.out import console, emit, remark
 
@@ -42,6 +42,8 @@ def check(
             "--entailment", metavar="NAME", help="A model for natural language inference, or its folder."
         ),
     ] = None,
+    judge: JudgeOption = None,
+    cache_at: CacheOption = None,
     show_all: Annotated[
         bool, typer.Option("--all", help="List the sentences that are supported too.")
     ] = False,
@@ -57,10 +59,11 @@ def check(
     texts = _reader(texts_in(papers, remark))
     embed = checking.load_embedder(embedder) if embedder else None
     entail = checking.load_entailment(entailment) if entailment else None
+    ask = checking.load_judge(judge, cache=cache_folder(cache_at), report=remark) if judge else None
     findings = [
         finding
         for one in (found if isinstance(found, list) else [found])
-        for finding in checking.check(one, texts, embedder=embed, entailment=entail)
+        for finding in checking.check(one, texts, embedder=embed, entailment=entail, judge=ask)
     ]
     if as_json:
         emit([finding.to_dict() for finding in findings])

@@ -14,6 +14,7 @@ from sillok.cli.digest_sources import (
     CacheOption,
     CheckOption,
     ConnectionsOption,
+    JudgeOption,
     LanguageOption,
     ModelArgOption,
     ModelOption,
@@ -106,6 +107,7 @@ def daily(
     ] = None,
     papers: PapersOption = None,
     check: CheckOption = True,
+    judge: JudgeOption = None,
     budget: BudgetOption = 24_000,
     connections: ConnectionsOption = 4,
     timeout: TimeoutOption = 300.0,
@@ -137,6 +139,7 @@ def daily(
         prices_of(prices),
         cache,
         check,
+        judge,
         arguments_of(model_args),
     )
     _, summaries = summarised(str(listings) if listings is not None else day.isoformat(), options, remark)

@@ -9,12 +9,14 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from datetime import date as Date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from sillok.digest.check.judge import ModelJudge
     from sillok.digest.summarise import Prices, Summary
     from sillok.digest.text import Listing, PaperText
     from sillok.digest.texts import Folder
@@ -61,6 +63,15 @@ ModelArgOption = Annotated[
     list[str] | None,
     typer.Option("-M", metavar="KEY=VALUE", help="An argument of the model's provider; may be repeated."),
 ]
+JudgeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--judge",
+        envvar="SILLOK_JUDGE",
+        metavar="NAME",
+        help="A model as Inspect names it that checks sentences too; what it does not quote does not count.",
+    ),
+]
 RootOption = Annotated[
     Path, typer.Option("--root", envvar="SILLOK_DIGESTS", metavar="DIR", help="The folder of the digests.")
 ]
@@ -79,6 +90,7 @@ class ModelOptions:
     prices: Prices | None
     cache: Path | None
     check: bool
+    judge: str | None
     model_args: dict[str, Any]
 
 
@@ -210,6 +222,7 @@ def summarised(
     """Summarise the papers of a day or of a file with the options of a command."""
     from sillok.digest import fetch
     from sillok.digest import summarise as room
+    from sillok.digest.check import check_entry
     from sillok.digest.model import by_votes
 
     # Inspect's log of each retry belongs to its own tools; here one line a paper says what went wrong.
@@ -231,12 +244,13 @@ def summarised(
         def text(id: str, version: int | None) -> PaperText:
             return fetch.fetch_text(id, version, client=client, listing=known.get(id))
 
-        return day, room.summarise(
+        judge = _judge(options, report)
+        summaries = room.summarise(
             listings,
             model=options.model,
             language=options.language,
             texts=texts_in(options.papers, report) if options.papers is not None else text,
-            checker="default" if options.check else None,
+            checker=None if not options.check else partial(check_entry, judge=judge) if judge else "default",
             budget=options.budget,
             connections=options.connections,
             timeout=options.timeout,
@@ -244,6 +258,26 @@ def summarised(
             model_args=options.model_args,
             report=report,
         )
+        if judge is not None:
+            cost = judge.spent.cost(options.prices)
+            price = f", cost {cost:.4f} at the prices of --model" if cost is not None else ""
+            report(f"{options.judge}: {judge.spent.total:,} tokens spent on judging{price}")
+        return day, summaries
+
+
+def _judge(options: ModelOptions, report: Callable[[str], None]) -> ModelJudge | None:
+    """Return the language model that checks too; without one, without a writer or a check, None."""
+    if options.judge is None or options.model is None or not options.check:
+        return None
+    from sillok.digest.check import load_judge
+
+    return load_judge(
+        options.judge,
+        connections=options.connections,
+        timeout=options.timeout,
+        cache=cache_folder(options.cache),
+        report=report,
+    )
 
 
 def told(summaries: list[Summary], options: ModelOptions) -> str:

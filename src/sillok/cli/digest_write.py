@@ -13,6 +13,7 @@ from sillok.cli.digest_sources import (
     CacheOption,
     CheckOption,
     ConnectionsOption,
+    JudgeOption,
     LanguageOption,
     ModelArgOption,
     ModelOption,
@@ -62,6 +63,7 @@ def summarise(
         ),
     ] = None,
     check: CheckOption = True,
+    judge: JudgeOption = None,
     budget: BudgetOption = 24_000,
     connections: ConnectionsOption = 4,
     timeout: TimeoutOption = 300.0,
@@ -85,6 +87,7 @@ def summarise(
         prices_of(prices),
         cache,
         check,
+        judge,
         arguments_of(model_args),
     )
     day, summaries = summarised(source, options, remark)

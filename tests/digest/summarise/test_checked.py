@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pytest
 
 from sillok import digest
 from sillok.digest import Digest, Entry
+from sillok.digest.check import check_entry, load_judge
 from sillok.digest.marks import mark, mark_sentences, unmark
 from sillok.digest.summarise import SECTIONS, Summary, dump, load, summarise
 from sillok.digest.summarise.extract import split
@@ -167,3 +169,15 @@ def test_the_entry_has_the_usual_sections(mock: Any, paper: Any, ko: dict[str, A
     assert isinstance(found, Summary)
     assert tuple(section.name for section in found.entry().sections) == SECTIONS
     assert found.entry().id == "2412.00001"
+
+
+def test_a_language_model_checks_too(mock, paper, en):
+    quote = "Arbor consists of root sampling and leaf alignment, with one loss."
+    told = {"sentence": 2, "verdict": "contradicted", "quotes": [quote], "why": "told otherwise"}
+    judge = load_judge(mock(lambda prompt, count: {"judgements": [told]}).model)
+    writer = mock(lambda prompt, count: en)
+    checked = partial(check_entry, judge=judge)
+    (found,) = summarise([paper()], model=writer.model, language="en", checker=checked)
+    assert "a language model: told otherwise" in [reason for one in found.flagged for reason in one.reasons]
+    assert "told otherwise" in writer.prompts[1]  # it goes back to the writer with that reason
+    assert judge.spent.calls == 3 and judge.spent.total == 330  # of the draft, and of both mended ones

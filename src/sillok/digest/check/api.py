@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,6 +10,7 @@ from sillok.digest.check.figures import delatex
 from sillok.digest.check.findings import Finding
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.models import Embedder, Entailment
+from sillok.digest.check.opinions import Judge, Question, chosen, refine
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.semantics import Semantics
 from sillok.digest.check.sentences import Sentence, plain, sentences
@@ -38,23 +39,39 @@ class _Checked:
     judgement: Judgement
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """An entry or a text whose sentences were looked up."""
+
+    id: str | None
+    checked: list[_Checked]
+    checker: _Checker
+    text: str
+
+
 def check(
-    digest: Digest, papers: Papers, *, entailment: Entailment | None = None, embedder: Embedder | None = None
+    digest: Digest,
+    papers: Papers,
+    *,
+    entailment: Entailment | None = None,
+    embedder: Embedder | None = None,
+    judge: Judge | None = None,
 ) -> list[Finding]:
     """Check every entry of a digest; papers are looked up by arXiv identifier.
 
-    An entry whose paper is not there, or cannot be read, is told by findings that say so.
+    An entry whose paper is not there, or cannot be read, is told by findings that say so. `judge` is asked once for
+    the whole digest.
     """
-    found: list[Finding] = []
+    work: list[_Work | list[Finding]] = []
     for entry in digest.entries:
         try:
             paper = _look_up(papers, entry.id)
         except (ValueError, OSError) as error:
-            reason = f"{_NO_TEXT}: {' '.join(str(error).split())}"
-            found += _unread(entry, reason)
+            work.append(_unread(entry, f"{_NO_TEXT}: {' '.join(str(error).split())}"))
             continue
-        found += check_entry(entry, paper, entailment=entailment, embedder=embedder)
-    return found
+        work.append(_examined(entry, paper, entailment, embedder))
+    _judged([one for one in work if isinstance(one, _Work)], judge)
+    return [finding for one in work for finding in (_findings(one) if isinstance(one, _Work) else one)]
 
 
 def _look_up(papers: Papers, id: str | None) -> PaperText | None:
@@ -71,6 +88,7 @@ def check_entry(
     *,
     entailment: Entailment | None = None,
     embedder: Embedder | None = None,
+    judge: Judge | None = None,
 ) -> list[Finding]:
     """Check every sentence of an entry against its paper's text.
 
@@ -80,10 +98,22 @@ def check_entry(
             with a text without a word, as of a scanned PDF.
         entailment: (premise, hypothesis) to the probabilities of entailment, neutral, contradiction.
         embedder: texts to an array of one row each.
+        judge: a language model's opinion, see `load_judge`.
 
     Raises:
         TypeError: something else than an entry or a paper's text.
     """
+    work = _examined(entry, paper, entailment, embedder)
+    if not isinstance(work, _Work):
+        return work
+    _judged([work], judge)
+    return _findings(work)
+
+
+def _examined(
+    entry: Entry, paper: PaperText | None, entailment: Entailment | None, embedder: Embedder | None
+) -> _Work | list[Finding]:
+    """Check an entry by its words and figures; findings where there is nothing to check, or nothing to check it by."""
     if not isinstance(entry, Entry):
         raise TypeError(f"entry: {type(entry).__name__} given; an Entry is accepted")
     if paper is None or (isinstance(paper, PaperText) and not paper.passages):
@@ -97,7 +127,7 @@ def check_entry(
             Finding(entry.id, None, "", "not found", reasons=("the entry has no summary",), line=entry.line)
         ]
     text = "\n".join(section.text for section in entry.sections)
-    return _findings(entry.id, checked, checker, text)
+    return _Work(entry.id, checked, checker, text)
 
 
 def check_text(
@@ -108,6 +138,7 @@ def check_text(
     language: str | None = None,
     entailment: Entailment | None = None,
     embedder: Embedder | None = None,
+    judge: Judge | None = None,
 ) -> list[Finding]:
     """Check every sentence of a text against a paper; lines count from 1 within the text.
 
@@ -126,7 +157,9 @@ def check_text(
         _Checked(section, piece.text, 1 + text.count("\n", 0, piece.start), checker.judge(piece.text, korean))
         for piece in sentences(text)
     ]
-    return _findings(paper.id, checked, checker, text)
+    work = _Work(paper.id, checked, checker, text)
+    _judged([work], judge)
+    return _findings(work)
 
 
 @lru_cache(maxsize=4)
@@ -177,8 +210,31 @@ def _unread(entry: Entry, reason: str) -> list[Finding]:
     ]
 
 
-def _findings(id: str | None, checked: list[_Checked], checker: _Checker, text: str) -> list[Finding]:
+def _judged(work: Sequence[_Work], judge: Judge | None) -> None:
+    """Ask a language model about all sentences that hold something to check, and bring its opinions in."""
+    if judge is None:
+        return
+    told = [[one for one in part.checked if not one.judgement.empty] for part in work]
+    questions = [
+        Question(
+            _name(part.checker.paper.text),
+            chosen([one.judgement.passages for one in ones], part.checker.paper.text),
+            tuple(delatex(plain(one.sentence))[:LONGEST] for one in ones),
+        )
+        for part, ones in zip(work, told, strict=True)
+    ]
+    for part, ones, opinions in zip(work, told, judge(questions), strict=True):
+        for one, opinion in zip(ones, opinions, strict=True):
+            refine(one.sentence, one.judgement, opinion, part.checker.paper.text)
+
+
+def _name(paper: PaperText) -> str:
+    return paper.id + (f"v{paper.version}" if paper.version else "")
+
+
+def _findings(work: _Work) -> list[Finding]:
     """Turn judgements into findings; what holds nothing to check goes with the rest of its entry."""
+    id, checked, checker, text = work.id, work.checked, work.checker, work.text
     told = [one for one in checked if not one.judgement.empty]
     borne = sum(one.judgement.verdict == "supported" for one in told)
     passages = checker.paper.text.passages

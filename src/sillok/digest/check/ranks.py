@@ -142,7 +142,7 @@ def _subjects(claim: Statement, grid: Grid, said: set[str], theirs: set[int], pa
 
 
 def _apart(claim: Statement, grid: Grid, mine: set[int], theirs: set[int]) -> list[int]:
-    """The lines in which the two sides are apart by a figure of the sentence that is said to be a difference or a ratio."""
+    """The lines in which the two sides are apart by a figure that is said to be a difference or a ratio."""
     gaps = [
         f for n, f in enumerate(claim.figures) if (f.digits > 1 or f.decimals) and is_difference(claim, n)
     ]

@@ -11,8 +11,9 @@ import asyncio
 import hashlib
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,6 +64,7 @@ class Caller:
         refused: set once the service refused the key or could not be reached: no further call is made.
         plain: set once the service refused a schema: the form of the answer stands in the prompt alone.
         report: gets one line where an answer cannot be kept.
+        instructions: the system message; by default that of a writer of summaries.
     """
 
     model: Any
@@ -76,6 +78,10 @@ class Caller:
     refused: CallError | None = None
     plain: bool = False
     report: Callable[[str], None] = lambda line: None
+    instructions: str = ""
+
+    def __post_init__(self) -> None:
+        self.instructions = self.instructions or system(self.language)
 
     async def ask(
         self, paper: str, stage: str, prompt: str, read: Callable[[str], T], schema: Any, tally: Tally
@@ -151,7 +157,7 @@ class Caller:
     async def _call(self, prompt: str, problem: BadReply | None, schema: Any) -> tuple[str, Usage]:
         from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
-        asked = system(self.language)
+        asked = self.instructions
         text = prompt if problem is None else f"{prompt}\n\n{again(str(problem), self.language)}"
         messages = [ChatMessageSystem(content=asked), ChatMessageUser(content=text)]
         try:
@@ -189,9 +195,43 @@ class Caller:
     def _path(self, paper: str, stage: str, prompt: str) -> Path | None:
         if self.cache is None:
             return None
-        parts = [self.name, system(self.language), prompt, json.dumps(self.settings, sort_keys=True)]
+        parts = [self.name, self.instructions, prompt, json.dumps(self.settings, sort_keys=True)]
         number = hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:24]
         return self.cache / paper.replace("/", "_") / f"{stage}-{number}.json"
+
+
+async def open_model(
+    stack: AsyncExitStack, model: Any, model_args: dict[str, Any]
+) -> tuple[Any, CallError | None]:
+    """Return Inspect's model of a name; a missing or refused key is returned in its place, for all calls to tell.
+
+    Raises:
+        ImportError: Inspect is missing.
+        ValueError: a model that Inspect does not know.
+    """
+    try:
+        from inspect_ai.model import Model, get_model
+    except ImportError:
+        raise ImportError("a model needs Inspect AI: pip install 'sillok[digest]'") from None
+    if isinstance(model, Model):
+        return model, None
+    try:
+        return await stack.enter_async_context(get_model(model, memoize=False, **model_args)), None
+    except Exception as error:
+        failure = failed(error, str(model))
+        if failure.code not in ("key", "no key"):
+            raise ValueError(opened(error, str(model))) from None
+        return None, failure
+
+
+def in_loop(work: Coroutine[Any, Any, T]) -> T:
+    """Run to the end, in a thread of its own where a loop is running already (a notebook)."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def failed(error: BaseException, name: str) -> CallError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -53,13 +53,30 @@ class Notes(BaseModel):
     notes: list[str] = Field(min_length=1)
 
 
+class Judged(BaseModel):
+    """The verdict on one sentence, with the quotations that it rests on."""
+
+    model_config = ConfigDict(extra="forbid")
+    sentence: int
+    verdict: Literal["supported", "not found", "contradicted"]
+    quotes: list[str]
+    why: str
+
+
+class Judgements(BaseModel):
+    """The verdicts on the sentences of an entry."""
+
+    model_config = ConfigDict(extra="forbid")
+    judgements: list[Judged]
+
+
 def read_draft(text: str, language: Language) -> tuple[tuple[str, str], ...]:
     """Return the sections of a summary that a model wrote: (name, Markdown text) each.
 
     Raises:
         BadReply: empty, a refusal, prose, cut short, a section missing, another language.
     """
-    found = _object(text)
+    found = first_object(text)
     try:
         draft = Draft.model_validate(_fields(found))
     except ValidationError as error:
@@ -85,7 +102,7 @@ def read_notes(text: str) -> tuple[str, ...]:
     Raises:
         BadReply: empty, a refusal, prose, cut short, no notes.
     """
-    found = _object(text)
+    found = first_object(text)
     notes = found.get("notes", next((v for v in found.values() if isinstance(v, list)), None))
     lines = [" ".join(one.split()) for one in notes or () if isinstance(one, str) and one.strip()]
     if not lines:
@@ -93,7 +110,24 @@ def read_notes(text: str) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _object(text: str) -> dict[str, Any]:
+def read_judgements(text: str, count: int) -> list[Judged]:
+    """Return the verdicts that a model gave on so many sentences; it may leave some out.
+
+    Raises:
+        BadReply: empty, a refusal, prose, cut short, other fields, a sentence twice or one that is not there.
+    """
+    try:
+        found = Judgements.model_validate(first_object(text)).judgements
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        raise BadReply("fields", f"the JSON is not of the form asked for (at {where})") from None
+    numbers = [one.sentence for one in found]
+    if len(set(numbers)) < len(numbers) or not set(numbers) <= set(range(1, count + 1)):
+        raise BadReply("fields", f"the JSON judges other sentences than 1 to {count}, once each")
+    return found
+
+
+def first_object(text: str) -> dict[str, Any]:
     """Return the first JSON object in an answer, whatever stands around it."""
     text = re.sub(r"<think>.*?</think>", "", text, flags=re.S).strip()
     if not text:

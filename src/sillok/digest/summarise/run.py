@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from sillok.digest.model import Entry, Section
 from sillok.digest.secrets import brief
 from sillok.digest.summarise import prompts
 from sillok.digest.summarise.budget import Plan, estimate_tokens, pack, plan
-from sillok.digest.summarise.calls import Caller, CallError, Tally, failed, opened
+from sillok.digest.summarise.calls import Caller, CallError, Tally, in_loop, open_model
 from sillok.digest.summarise.extract import extract
 from sillok.digest.summarise.language import Language, language_of
 from sillok.digest.summarise.summary import Checked, Summary
@@ -97,7 +96,7 @@ def summarise(
         "cache": Path(cache) if cache is not None else None,
         "settings": dict(settings or {}),
     }
-    return _in_loop(_all(run, work, model, dict(model_args or {}), caller_options))
+    return in_loop(_all(run, work, model, dict(model_args or {}), caller_options))
 
 
 async def _all(
@@ -108,7 +107,7 @@ async def _all(
             name = model if isinstance(model, str) else str(model)
             slots = asyncio.Semaphore(options["connections"])
             run.caller = Caller(None, name, slots, language=run.language, report=run.report, **options)
-            run.caller.model = await _open(run, stack, model, model_args)
+            run.caller.model, run.caller.refused = await open_model(stack, model, model_args)
         flying = asyncio.Semaphore(options["connections"])
 
         async def one(pair: _Pair) -> Summary:
@@ -116,25 +115,6 @@ async def _all(
                 return await run.paper(*pair)
 
         return list(await asyncio.gather(*(one(pair) for pair in work)))
-
-
-async def _open(run: _Run, stack: AsyncExitStack, model: Any, model_args: dict[str, Any]) -> Any:
-    """Return Inspect's model; a missing key is noted for all papers, any other failure is the user's to mend."""
-    try:
-        from inspect_ai.model import Model, get_model
-    except ImportError:
-        raise ImportError("a model needs Inspect AI: pip install 'sillok[digest]'") from None
-    if isinstance(model, Model):
-        return model
-    assert run.caller is not None
-    try:
-        return await stack.enter_async_context(get_model(model, memoize=False, **model_args))
-    except Exception as error:
-        failure = failed(error, str(model))
-        if failure.code not in ("key", "no key"):
-            raise ValueError(opened(error, str(model))) from None
-        run.caller.refused = failure
-        return None
 
 
 _Pair = tuple[Listing, PaperText | None]
@@ -381,13 +361,3 @@ def _checker(given: Checker | str | None) -> Checker | None:
 def _load(module: str, name: str) -> Any:
     """Return a function of another part of this room, which is not imported before it is needed."""
     return getattr(importlib.import_module(module), name)
-
-
-def _in_loop(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, in a thread of its own where a loop is running already (a notebook)."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
