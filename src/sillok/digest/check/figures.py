@@ -130,7 +130,8 @@ def delatex(text: str) -> str:
             (r"\\(?:rightarrow|to)\b", "→"), (r"\\(?:leq?|geq?)\b", ""),
         ):  # fmt: skip
             text = re.sub(form, plain, text)
-        text = re.sub(r"\$([^$]{1,80})\$", r"\1", text)
+        # As Pandoc reads it: "$0.27, from $0.35" are dollars.
+        text = re.sub(r"\$(?=\S)([^$]{1,80})(?<=\S)\$(?![0-9])", r"\1", text)
     return text
 
 

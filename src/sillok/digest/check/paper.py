@@ -67,6 +67,7 @@ class Paper:
         self.marks: dict[tuple[int, int], int] = {}
         self.captions: dict[int, set[str]] = {}
         self.gridded: list[Grid] | None = None
+        self.last: list[set[str]] = []
         self.first: list[tuple[str, set[str]]] = []
         self.telling: dict[tuple[str, int], dict[int, frozenset[str]]] = {}
         self.bases: list[set[str]] = []
@@ -88,7 +89,7 @@ class Paper:
                 self._table(number, passage)
             else:
                 self._prose(number, passage)
-        self.own = own_names(text)
+        self.own = own_names(text, self.last)
         self.head = frozenset(self.own)
         self.own |= variants(self.own, self.first)
         self._close()
@@ -190,7 +191,9 @@ class Paper:
         for column, cell in enumerate(header):
             mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
             self.marks[number, column] = mark
-            for key in heads[column] if mark else ():
+            known = lexicon().concepts
+            metrics = {key for key in heads[column] if key in known and known[key].metric}
+            for key in metrics or heads[column] if mark else ():
                 self.polarity.setdefault(key, mark)
         labels: list[set[str]] = []
         for column, cell in enumerate(header):
@@ -203,6 +206,8 @@ class Paper:
             if is_base(row[0], label, self.title):
                 self.bases.append(label)
             self.rows.append((number, label, cells))
+        concepts = lexicon().concepts
+        self.last.append({key for key in labels[-1] if not key.startswith("~") and key not in concepts})
         self.heads.update(key for head in heads[1:] for key in head)
         self.placed.update(key for head in (*heads, *labels) for key in head)
         names = [{k for k in label if not k.startswith("~")} for label in labels]

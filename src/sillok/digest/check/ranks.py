@@ -244,6 +244,8 @@ def _extreme(
     axis = "column" if grid.axis == "row" else "row"
     verdicts = []
     figure = _figure_near(claim, word)
+    if figure is not None and is_difference(claim, figure):
+        return []
     cells = (
         []
         if figure is None

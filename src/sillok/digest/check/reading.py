@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from sillok.digest.check.figures import Figure
-from sillok.digest.check.terms import key_of, terms
+from sillok.digest.check.terms import STOP, key_of, lexicon, terms
 from sillok.digest.check.units import Unit
 from sillok.digest.text import PaperText
 
@@ -22,20 +22,35 @@ IS_DATA = re.compile(
 )
 
 
-def own_names(text: PaperText) -> set[str]:
-    """The keys of the names that a paper gives to its own work, by its title or abstract."""
+def own_names(text: PaperText, last: list[set[str]]) -> set[str]:
+    """The keys of the names that a paper gives to its own work, by its title, abstract or tables.
+
+    `last` has the names of the last row of each table, where papers mostly put their own method.
+    """
     title = text.title or ""
     head = title.split(":")[0] if ":" in title else ""
-    own = {t.key for t in terms("the " + head) if t.kind == "name"}
+    body = " ".join(passage.text for passage in text.passages if passage.kind != "title")
+    named = [t for t in terms("the " + head) if t.kind == "name"]
+    own = {
+        t.key
+        for t in named
+        if len(re.findall(rf"(?<![\w-]){re.escape(('the ' + head)[t.start : t.end])}", body)) > 1
+    }
     if own and len(head.split()) <= 4:
         return own
-    counted = Counter(t.key for p in text.passages[:6] for t in terms(p.text) if t.kind == "name")
+    counted = Counter(
+        t.key for p in text.passages[:6] for t in terms(p.text) if t.kind == "name" and t.key not in STOP
+    )
     introduced = re.findall(
-        r"(?:introduce|propose|present|call(?:ed)?|named|dub(?:bed)?|termed)\s+(?:it\s+|our \w+\s+)?([A-Z][\w-]+)",
+        r"(?:introduces?|proposes?|presents?|calls?|called|named?|dub(?:bed)?|termed|build|release)\s"
+        r"(?:it\s|this\s|our \w+\s|the \w+\s)?([A-Z][\w-]+)",
         text.abstract,
     )
-    keys = {key_of(name) for name in introduced}
-    return {key for key in keys if key in counted} or {key for key, _ in counted.most_common(1)}
+    keys = {key_of(name) for name in introduced} - STOP
+    if known := {key for key in keys if key in counted}:
+        return known
+    closing = Counter(key for names in last for key in names if key in counted)
+    return {key for key, _ in (closing or counted).most_common(1)}
 
 
 def variants(own: set[str], labels: list[tuple[str, set[str]]]) -> set[str]:
@@ -47,8 +62,8 @@ def variants(own: set[str], labels: list[tuple[str, set[str]]]) -> set[str]:
     """
     found = set()
     for cell, label in labels:
-        names = {key for key in label if not key.startswith("~")}
-        if re.search(r"\bours?\b|\*\s*$|†\s*$", cell, re.IGNORECASE) and "ours" in cell.lower():
+        names = {key for key in label if not key.startswith("~") and key not in lexicon().concepts}
+        if re.search(r"\bours\b", cell, re.IGNORECASE):
             found |= names
         for key in names:
             if any(len(one) > 3 and key.startswith(one) and len(key) - len(one) < 8 for one in own):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sillok.digest.check.background import background
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.judgement import Judgement
-from sillok.digest.check.matching import Match
+from sillok.digest.check.matching import Match, is_label
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.terms import COMMON
@@ -41,6 +41,7 @@ def margin(
             m.score
             for m in others
             if not m.conflicts
+            and not is_label(m)
             and not (gap and m.statement.cell)
             and (m.figure.unit == figure.unit or "?" in (m.figure.unit, figure.unit))
             and 0.1 < m.figure.value / (figure.value or 1) < 10

@@ -33,7 +33,7 @@ class Concept:
     family: str
 
 
-_STOP = frozenset(
+STOP = frozenset(
     re.findall(
         r"\S+",
         """a an the of in on at to for from by with without and or but as is are was were be been being it its this that
@@ -212,7 +212,7 @@ def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
             found.append(Term(key_of(_SUFFIX.sub("", token)), "name", start, end))
         elif (
             re.fullmatch(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’-]+", token)
-            and token.lower() not in _STOP
+            and token.lower() not in STOP
             and token not in _UNIT_NAMES
         ):
             found.append(Term("~" + stems[index], "word", start, end))
@@ -237,7 +237,7 @@ def _parts(token: str, start: int, known: Lexicon) -> list[tuple[str, int, int]]
     if re.match(r"[0-9]", token) or not is_name(token, opens=False):
         return [(m[0], start + m.start(), start + m.end()) for m in re.finditer(r"[^-/]+", token)]
     stems = [stem(part) for part in token.split("-")]
-    if all(known.english.get(part) or part in _STOP for part in stems):
+    if all(known.english.get(part) or part in STOP for part in stems):
         return [(m[0], start + m.start(), start + m.end()) for m in re.finditer(r"[^-/]+", token)]
     if "/" in token and not re.search(r"[0-9]/|/[0-9a-z]", token):
         return [(m[0], start + m.start(), start + m.end()) for m in re.finditer(r"[^/]+", token)]

@@ -39,7 +39,9 @@ def check_direction(
             continue
         against = opposed(turn, other, _polarity(claim, index, match, paper))
         if against is not None:
-            verdicts.append((against, _swapped(claim, match.statement, claim.figures[index].start), match))
+            swapped = _swapped(claim, match.statement, claim.figures[index].start)
+            relative = _RELATIVE.search(match.statement.text[: match.figure.start]) is not None
+            verdicts.append((against, swapped or relative, match))
     if (base := _level(claim, index, turn, fitting, paper)) is not None:
         word = claim.text[turn.start : turn.end]
         result.doubt("level", "contradicted", f"{word}: the paper's table starts from {base:g}")
@@ -105,6 +107,10 @@ def _is_target(claim: Statement, index: int) -> bool:
     return _TO.search(claim.text[: figure.start]) is not None
 
 
+_RELATIVE = re.compile(r"\b(?:that|which|who)\s(?:is|are|was|were)\s(?:\w+\s){0,3}\Z")
+_EFFECT = re.compile(
+    r"(?:손실|하락|향상|폭|격차|차이|이득|감소율?|증가율?)[이은는가도]?\s(?:더\s|훨씬\s|더욱\s)?\Z"
+)
 _NOUN = re.compile(r"\b(?:the|an?|its|their|this|average|mean)\s\Z", re.IGNORECASE)
 _TO = re.compile(r"\bto\s*\Z")
 
@@ -121,8 +127,10 @@ def _level(claim: Statement, index: int, turn: Direction, fitting: list[Match], 
     if _NOUN.search(claim.text[: turn.start]):
         return None  # "lowers the gain to 14.3"
     keys = claim.bound[index] | claim.shared
-    size = turn.size or size_of(turn, figure.unit, keys, paper)
     cells = [m for m in fitting if m.statement.cell and len(m.statement.places) == 2]
+    marks = {paper.marks.get((m.statement.passage, m.statement.line("column")), 0) for m in cells}
+    mark = marks.pop() if len(marks) == 1 else 0
+    size = turn.size or turn.good * mark or size_of(turn, figure.unit, keys, paper)
     bases = {base for m in cells if (base := paper.base.get(m.statement.places[1])) is not None}
     if not size or len(bases) != 1 or claim.objects:
         return None
@@ -195,6 +203,8 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
         turn = claim.turn[last] or claim.turn[number]
         if claim.korean and (beaten := _BEATEN.search(_tail(claim, last))):  # the word stands after "보다"
             turn = next((d for d in claim.directions if d.end > two.end + beaten.end() - 1), None)
+        if turn is not None and _EFFECT.search(claim.text[: turn.start]):
+            continue  # "a larger loss" compares differences
         if turn is None or (not one.unit and turn.good and is_count(one) and is_count(two)):
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
@@ -205,8 +215,8 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
         if any(low < f.start < high for f in between_):
             continue  # the word belongs to other figures
         keys = claim.bound[number] | claim.bound[last] | claim.shared
-        size = turn.size or size_of(turn, one.unit, keys, paper)
-        size = size or turn.good * _leaning(found, number, last, one.unit, paper)
+        size = turn.size or turn.good * _leaning(found, number, last, one.unit, paper)
+        size = size or size_of(turn, one.unit, keys, paper)
         sign = pair_sign(claim, number, between, last)
         if two.value < one.value / 4 and is_difference(claim, last):
             continue  # "0.0084 above the 0.7533 of"
@@ -235,7 +245,12 @@ def _leaning(found: list[list[Match]], number: int, last: int, unit: str, paper:
         for m in found[n]
         if (m.statement.passage, m.statement.line("column")) in both
     ]
-    signs = {known_sign(m.statement.bound[m.index], unit, paper) or paper.leaning(m.statement) for m in cells}
+    signs = {
+        paper.marks.get((m.statement.passage, m.statement.line("column")), 0)
+        or known_sign(m.statement.bound[m.index], unit, paper)
+        or paper.leaning(m.statement)
+        for m in cells
+    }
     return signs.pop() if len(signs) == 1 else 0
 
 
@@ -267,9 +282,13 @@ def size_of(turn: Direction, unit: str, keys: set[str], paper: Paper) -> int:
     return turn.good * known_sign(keys, unit, paper)
 
 
+#: Units of amounts, for which alone "cost" and "time" are what is measured.
+_AMOUNTS = frozenset(("s", "byte", "$", "€", "J", "W", "flop", "fps", "bit/s"))
+
+
 def known_sign(keys: set[str], unit: str, paper: Paper) -> int:
     """Whether more of what is measured is better (+1) or less (-1), as its metric says."""
-    if unit in ("%", "pp", "point"):
+    if unit not in _AMOUNTS:
         keys = keys - RESOURCES  # "computation questions": such a share is no amount of computation
     return paper.polarity_of(keys)
 

@@ -94,7 +94,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
     result.checked += 1
     if _of_a_name(claim, figure, paper) or (figure.printed == 1 and figure.unit in paper.single):
         return []
-    if figure.printed == 1 and not figure.unit:
+    if figure.printed in (0, 1) and not figure.unit:
         return []  # "one forward pass"
     coarse = figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index)))
     if coarse or _PARTS.match(claim.text, figure.end):
@@ -110,6 +110,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
             m
             for m in others
             if not m.conflicts
+            and not is_label(m)
             and id(m.statement) not in there
             and not any(comparable(f, m.figure) and matches(f, m.figure) for f in rest)
             and (figure.unit or m.figure.unit or 1 / 30 < m.figure.value / (figure.value or 1) < 30)
