@@ -177,6 +177,7 @@ _ENGLISH_SUBJECT = re.compile(
     r"(?:\A|[,;:.(]\s*|\b(?:and|but|while|whereas|because|since|that|then)\s+)(?:\w+\s+){0,2}\Z",
     re.IGNORECASE,
 )
+_VERB = re.compile(r"\s+(?!(?:at|with|on|by|for|in|of|to|from|and|or)\b)[a-z]")
 _PREPOSITION = re.compile(
     r"\b(?:with|for|of|on|by|in|to|from|than|over|at|as|like|using|against|versus|relative|behind|above"
     r"|below)\s+(?:the\s+)?\Z",
@@ -190,7 +191,7 @@ def subjects(text: str, names: list[tuple[str, int, int]]) -> set[str]:
     for key, start, end in names:
         before = text[max(0, start - 40) : start]
         opens = _ENGLISH_SUBJECT.search(before) and not _PREPOSITION.search(before)
-        if _KOREAN_SUBJECT.match(text, end) or (opens and re.match(r"\s+[a-z]", text[end : end + 4])):
+        if _KOREAN_SUBJECT.match(text, end) or (opens and _VERB.match(text, end)):
             keys.add(key)
     return keys
 

@@ -20,7 +20,7 @@ _NO_GAP_BEFORE = re.compile(r"(?:\bof|,|\bis|\bare|\bwas)\s*\Z")
 _GAP_BEFORE = re.compile(
     r"\b(?:by|(?:margin|gap|lead|advantage|improvement|gain|reduction|increase|drop)s? of)\s(?:\w+ )?\Z"
 )
-_GAP_KOREAN = re.compile(r"(?:보다|대비|에 비해|비교해|비교하여)\s(?:[^\s0-9]+\s){0,2}(?:약\s)?\Z")
+_GAP_KOREAN = re.compile(r"(?:보다|대비|에 비해|비교해|비교하여)\s(?:[^\s0-9,]+(?<!의)\s){0,2}(?:약\s)?\Z")
 _LEVEL_KOREAN = re.compile(r"\s?(?:의|을|를|로|으로)(?=\s)")
 
 

@@ -94,6 +94,8 @@ _WORD = re.compile(
     rf"\b(?:(?:{_TENS})-(?:one|two|three|four|five|six|seven|eight|nine)|{'|'.join((*_WORDS, *_TIMES))})\b",
     re.IGNORECASE,
 )
+_WORD_MORE = re.compile(r"\s(?P<scale>thousand|million|billion|trillion)\b|\sand a half\b", re.IGNORECASE)
+_ONE = re.compile(r"\b(?:one|a)\s(?P<scale>thousand|million|billion)\b", re.IGNORECASE)
 _KOREAN = {
     "두": 2, "세": 3, "네": 4, "다섯": 5, "여섯": 6, "일곱": 7, "여덟": 8, "아홉": 9, "열": 10, "열두": 12,
     "스무": 20,
@@ -238,13 +240,20 @@ def _words(text: str) -> Iterator[Figure]:
             )
             continue
         end, unit = match.end(), Unit("")
-        if (found := unit_after(text, end)) is not None:
-            unit, end = found
         tens, _, ones = word.partition("-")
         printed = float(_WORDS[tens] + ({"one": 1, **_WORDS}[ones] if ones else 0))
+        if (more := _WORD_MORE.match(text, end)) is not None:
+            end = more.end()
+            printed = printed * _SCALES[more["scale"].lower()] if more["scale"] else printed + 0.5
+        if (found := unit_after(text, end)) is not None:
+            unit, end = found
+        step = unit.factor * (_SCALES[more["scale"].lower()] if more and more["scale"] else 1.0)
         yield Figure(
-            match.start(), end, printed * unit.factor, unit.base, unit.factor, 1, word=True, printed=printed
+            match.start(), end, printed * unit.factor, unit.base, step, 1, word=True, printed=printed
         )
+    for match in _ONE.finditer(text):
+        printed = _SCALES[match["scale"].lower()]
+        yield Figure(match.start(), match.end(), printed, "", printed, 1, word=True, printed=printed)
     for match in _KOREAN_WORD.finditer(text):
         unit_name = "x" if match["counter"] == "배" else ""
         printed = float(_KOREAN[match["word"]])

@@ -59,6 +59,9 @@ _SUPERLATIVES: tuple[tuple[int, int, str], ...] = (
         r"|가장\s(?:나쁘|나쁜|나빴|저조|느리|느린|느렸|약하|약한|약했|뒤처|비싸|비싼|비쌌)|꼴찌|최하위|최악",
     ),
 )  # fmt: skip
+_CUT = re.compile(
+    r"[,;:](?![0-9])|\b(?:and|but|while|whereas|although|though)\b|(?<=지만)\s|(?<=[가-힣][고며])\s|(?<=으나)\s"
+)
 _COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _SUPERLATIVES]
 
 
@@ -263,7 +266,12 @@ def _extreme(
             if line in grid.lines and (entity in grid.own or grid.entities.get(entity, frozenset()) & said)
         }
     else:
-        named = [t for t in claim.terms if t.kind == "name" or t.key in claim.subjects]
+        start, end = _clause(claim, word)
+        named = [
+            t
+            for t in claim.terms
+            if (t.kind == "name" or t.key in claim.subjects) and start <= t.start and t.end <= end
+        ]
         lines: set[int] = set()
         for term in sorted(named, key=lambda t: max(t.start - word.end(), word.start() - t.end)):
             lines = _lines_of(grid, {term.key} | paper.aliases.get(term.key, set()), said)
@@ -286,6 +294,13 @@ def _extreme(
         ):  # of a subset it may be the first, and is then hardly in the lower half
             verdicts.append(False)
     return verdicts
+
+
+def _clause(claim: Statement, word: re.Match[str]) -> tuple[int, int]:
+    """The stretch around a superlative up to the next comma or connective."""
+    cuts = [m.end() for m in _CUT.finditer(claim.text)]
+    start = max((cut for cut in cuts if cut <= word.start()), default=0)
+    return start, min((cut for cut in cuts if cut > word.end()), default=len(claim.text))
 
 
 def _figure_near(claim: Statement, word: re.Match[str]) -> int | None:

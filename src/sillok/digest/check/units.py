@@ -41,7 +41,7 @@ _SCALED: tuple[tuple[str, str, float], ...] = (
     (r"ms(?![A-Za-z])|msec(?![A-Za-z])|milliseconds?(?![A-Za-z])|밀리초", "s", 1e-3),
     (r"s(?![A-Za-z/])|secs?(?![A-Za-z])|seconds?(?![A-Za-z])|초(?![기당점과])", "s", 1.0),
     (r"mins?(?![A-Za-z])|minutes?(?![A-Za-z])|분(?!의\s?[0-9]|[포류할야석산지리])", "s", 60.0),
-    (r"hrs?(?![A-Za-z])|hours?(?![A-Za-z])|h(?![A-Za-z])|시간", "s", 3600.0),
+    (r"hrs?(?![A-Za-z])|hours?(?![A-Za-z])|hourly(?= )|h(?![A-Za-z])|시간", "s", 3600.0),
     (r"days?(?![A-Za-z])|일(?=[간이을에동\s,.)]|$)(?! ?때| ?경우)", "s", 86400.0),
     (r"weeks?(?![A-Za-z])|주(?=[간일동\s,.)])", "s", 604800.0),
     (r"months?(?![A-Za-z])|개월|달(?=\s|간|동)", "s", 2629800.0),

@@ -77,6 +77,10 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
         name = claim.text[term.start : term.end]
         if not (paper.has_name(term.key) or paper.has_words(name) or _of_parts(name, paper)):
             kind = "name-plain" if re.fullmatch("[A-Z][a-z]+", name) else "name"
+            if kind == "name-plain" and re.search(
+                r"[가-힣]\s?\([A-Za-z ,-]*\Z|[A-Z]{2,}\([A-Za-z ,-]*\Z", claim.text[: term.start]
+            ):
+                continue  # an English term in brackets: "심방 조동(Atrial Flutter)"
             result.doubt(kind, "not found", f"{name}: nowhere in the paper")
 
 
@@ -149,6 +153,8 @@ def _fitting(claim: Statement, index: int, same: list[Match], paper: Paper) -> l
         )
     ]
     exact = max((m.score for m in same if m.conflicts and m.figure.value == figure.value), default=0.0)
+    if any(is_label(m) for m in fitting):
+        return fitting
     if fitting and exact > SAME_CONTEXT and not settles(claim, index, fitting[0], paper):
         # as printed it stands with another name, and with this one only rounded or in a worse context
         rounded = fitting[0].figure.value != figure.value
