@@ -16,7 +16,7 @@ _GAP_AFTER = re.compile(
     r"\s(?:\w+ )?(?:more|less|fewer|higher|lower|better|worse|faster|slower|quicker|cheaper|larger|smaller"
     r"|longer|shorter|above|below|ahead|behind|over|short of)\b"
 )
-_NO_GAP_BEFORE = re.compile(r"(?:\bof|,|\bis|\bare|\bwas)\s*\Z")
+_NO_GAP_BEFORE = re.compile(r"(?:\bof|,)\s*\Z")
 _GAP_BEFORE = re.compile(
     r"\b(?:by|(?:margin|gap|lead|advantage|improvement|gain|reduction|increase|drop)s? of)\s(?:\w+ )?\Z"
 )
