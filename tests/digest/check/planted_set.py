@@ -15,7 +15,7 @@ from sillok.digest.texts import read_text_of
 FOLDER = Path(__file__).parent / "planted"
 IDS = tuple(sorted(path.stem for path in FOLDER.glob("*.md")))
 #: Rules and weights were made on the sentences of the development half, which holds the papers of earlier blind
-#: measurements. The blind one was written by somebody who did not know the checker; see docs/checking.md.
+#: measurements. The blind one is by writers who did not know the checker; see docs/checking.md.
 _FROM = ((1, "development"), (35, "blind"), (41, "development"), (59, "blind"), (65, "development"))
 HALVES: dict[str, tuple[str, ...]] = {half: () for _, half in _FROM}
 for _id in IDS:

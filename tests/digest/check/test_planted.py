@@ -13,20 +13,16 @@ from sillok.digest.check import check_text
 
 #: Shares in %, a little under (over) what is reached; docs/checking.md gives the figures themselves.
 ERRORS_FLAGGED = {
-    ("development", "en"): 92,
-    ("development", "ko"): 90,
-    ("semi-blind", "en"): 88,
-    ("semi-blind", "ko"): 88,
-    ("blind", "en"): 91,
-    ("blind", "ko"): 89,
+    ("development", "en"): 85,
+    ("development", "ko"): 86,
+    ("blind", "en"): 78,
+    ("blind", "ko"): 82,
 }
 TRUE_FLAGGED = {
-    ("development", "en"): 3,
-    ("development", "ko"): 1.5,
-    ("semi-blind", "en"): 5.5,
-    ("semi-blind", "ko"): 6.5,
-    ("blind", "en"): 4,
-    ("blind", "ko"): 9,
+    ("development", "en"): 2.5,
+    ("development", "ko"): 3,
+    ("blind", "en"): 6,
+    ("blind", "ko"): 6.5,
 }
 
 
@@ -36,7 +32,7 @@ def shares(half: str) -> dict[tuple[str, str | None], tuple[int, int]]:
     flagged: Counter[tuple[str, str | None]] = Counter()
     wrong = planted(HALVES[half])
     if half == "development":
-        wrong = wrong[::3]  # 3,677 sentences, of which a third tells as much
+        wrong = wrong[::3]  # 8,920 sentences, of which a third tells as much
     for sentence in (*true(HALVES[half]), *wrong):
         key = (sentence.language, sentence.kind)
         total[key] += 1
@@ -46,6 +42,7 @@ def shares(half: str) -> dict[tuple[str, str | None], tuple[int, int]]:
     return {key: (flagged[key], total[key]) for key in total}
 
 
+@pytest.mark.xdist_group("planted set")  # its languages share one measurement
 @pytest.mark.parametrize("half", HALVES)
 @pytest.mark.parametrize("language", ["en", "ko"])
 def test_errors_are_flagged_and_true_sentences_pass(half: str, language: str) -> None:
@@ -57,7 +54,7 @@ def test_errors_are_flagged_and_true_sentences_pass(half: str, language: str) ->
 
 
 def test_the_set_is_what_it_says() -> None:
-    assert len({id for ids in HALVES.values() for id in ids}) == sum(map(len, HALVES.values())) == 34
+    assert len({id for ids in HALVES.values() for id in ids}) == sum(map(len, HALVES.values())) == 70
     for ids in HALVES.values():
         sentences = planted(ids)
         assert sentences == planted(ids)  # from a seed
@@ -68,7 +65,7 @@ def test_the_set_is_what_it_says() -> None:
         assert not [s for s in sentences if s.text in truths and s.kind != "paper"]
     for id in (id for ids in HALVES.values() for id in ids):
         passages = paper_of(id).passages
-        assert sum(p.kind in ("paragraph", "abstract") for p in passages) >= 20
+        assert sum(p.kind in ("paragraph", "abstract") for p in passages) >= 18
         assert sum(p.kind == "table" for p in passages) >= 2
         for language in ("en", "ko"):
             assert sum(s.language == language for s in true((id,))) >= 10

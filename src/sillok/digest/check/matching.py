@@ -43,7 +43,7 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
         for place, found in enumerate(one.figures):
             fits = comparable(figure, found)
             equal = any(comparable(reading, found) and matches(reading, found) for reading in readings)
-            equal = equal or (len(one.figures) > 1 and not found.unit and _left_out(figure, place, one))
+            equal = equal or (bool(figure.unit) and not found.unit and _left_out(figure, place, one))
             equal = equal and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
@@ -72,9 +72,9 @@ def _elided(claim: Statement, index: int) -> list[Figure]:
 def _left_out(figure: Figure, place: int, one: Statement) -> bool:
     """Tell whether a figure of the paper is equal in the unit of its sentence: "0.9 cents each instead of 0.6"."""
     found = one.figures[place]
-    units = {
-        f.unit: f.value / f.printed for f in one.figures if f.unit == figure.unit and f.unit and f.printed
-    }
+    if not 0.8 * figure.printed <= found.printed <= 1.25 * figure.printed:
+        return False
+    units = {f.unit: f.value / f.printed for f in one.figures if f.unit == figure.unit and f.printed}
     return any(
         matches(figure, replace(found, unit=unit, value=found.value * factor, step=found.step * factor))
         for unit, factor in units.items()
