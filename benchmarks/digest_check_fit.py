@@ -36,7 +36,7 @@ FOLDER = Path(check.__file__).parent
 #: Strength of the penalty on squared weights.
 PENALTY = 1.0
 #: Weights that the penalty pulls towards, of doubts that are near to a proof and seldom occur; 0 for all others.
-PRIOR = {"object": 3.0, "pairs": 3.0, "level": 3.0, "unit": 3.0, "unit2": 3.0, "name": 3.0}
+PRIOR = {"object": 3.0, "rank-both": 3.0, "pairs": 3.0, "level": 3.0, "unit": 3.0, "unit2": 3.0, "name": 3.0}
 #: Signals that may speak for a sentence too; all else is a doubt.
 SIGNALS = ("plain", "figures", "context", "apart", "margin", "explain", "ranks")
 _HEAD = '''"""Weights of doubts and signals: the log-odds that each adds; above nought a sentence fails.

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from sillok.digest.check.figures import Figure, comparable
-from sillok.digest.check.terms import COMMON
+from sillok.digest.check.terms import COMMON, lexicon
 
 if TYPE_CHECKING:
     from sillok.digest.check.paper import Paper
@@ -96,11 +96,22 @@ def _polarity(paper: Paper, number: int, axis: str, line: int, label: set[str]) 
         sign = paper.marks.get((number, line), 0) or paper.polarity_of(label)
         if sign:
             return sign
-        return paper.polarity_of(paper.captions[number] & paper.polarity.keys())
+        sign = paper.polarity_of(paper.captions[number] & paper.polarity.keys())
+        return sign or int(_is_score(paper, number, line, label))
     marks = {mark for (passage, column), mark in paper.marks.items() if passage == number and column > 0}
     if len(marks) == 1 and marks != {0}:
         return marks.pop()
     return paper.polarity_of(label) or paper.polarity_of(paper.captions[number])
+
+
+def _is_score(paper: Paper, number: int, column: int, label: set[str]) -> bool:
+    """Tell whether a column without an arrow is of scores: named by a benchmark or "Avg.", from 0 to 100, no amount."""
+    known = lexicon().concepts
+    if any(key in known and known[key].metric and key != "quality" for key in label):
+        return False
+    figures = [cell.figures[0] for cell in paper.cells[number, column]]
+    named = "average" in label or any(key not in known for key in label)
+    return named and all(f.unit in ("?", "%") and f.decimals and 0 < f.value <= 100 for f in figures)
 
 
 def _pace(paper: Paper, number: int, axis: str, line: int, label: set[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter, defaultdict
@@ -11,7 +12,7 @@ from dataclasses import replace
 from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
 from sillok.digest.check.grids import Grid
-from sillok.digest.check.reading import IS_DATA, called, is_base, own_names, scaled, spans, variants
+from sillok.digest.check.reading import IS_DATA, called, is_base, misspelt, own_names, scaled, spans, variants
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, counted, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
@@ -335,11 +336,19 @@ class Paper:
             for long in self.own - self.head:
                 self.aliases[long].add(short)
                 self.aliases[short].add(long)
+        spelt = sorted({*self.rivals, *self.placed})
+        for one, other in itertools.combinations([key for key in spelt if not key.startswith("~")], 2):
+            if misspelt(one, other):
+                self.aliases[one].add(other)
+                self.aliases[other].add(one)
+                self.rivals[one].discard(other)
+                self.rivals[other].discard(one)
         names = [key for key in self.rivals if len(key) >= 5 and key.isalnum()]
         terms_ = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
         for long in names:
             for short in terms_:
-                if long != short and long.endswith(short) and short not in self.rivals[long]:
+                sized = long.startswith(short) and re.fullmatch("[0-9]{1,3}b", long[len(short) :])
+                if long != short and (long.endswith(short) or sized) and short not in self.rivals[long]:
                     self.aliases[long].add(short)
                     self.aliases[short].add(long)
                     self.rivals[short] |= self.rivals[long] - {short}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure
@@ -65,32 +66,36 @@ _CUT = re.compile(
 _COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _SUPERLATIVES]
 
 
+class _Told(NamedTuple):
+    """Whether the tables agree with a word of the sentence, and the kind of doubt where they do not."""
+
+    agrees: bool
+    kind: str
+    word: str
+
+
 def check_ranks(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Doubt comparisons and superlatives that the tables contradict, and signal those which they bear out."""
     grids = grids_of(paper)
     said = claim.keys | {alias for key in claim.keys for alias in paper.aliases.get(key, ())}
-    told: list[tuple[bool, str]] = []
-    for kind, told_ in (
-        ("rank-compared", _compared(claim, found, said, grids, paper)),
-        ("rank-extreme", _extremes(claim, found, said, grids, paper)),
-    ):
-        for agrees, word in told_:
-            told.append((agrees, word))
-            if not agrees:
-                result.doubt(kind, "contradicted", f"{word}: the paper's table says the opposite")
-    if told and all(agrees for agrees, _ in told):
+    told = [*_compared(claim, found, said, grids, paper), *_extremes(claim, found, said, grids, paper)]
+    for one in told:
+        if not one.agrees:
+            result.doubt(one.kind, "contradicted", f"{one.word}: the paper's table says the opposite")
+    if told and all(one.agrees for one in told):
         result.signals["ranks-agree"] = 1.0
 
 
 def _compared(
     claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
-) -> Iterator[tuple[bool, str]]:
+) -> Iterator[_Told]:
     for term in {t.key: t for t in claim.terms if t.key in claim.objects}.values():
         turn = _governing(claim, term.start, term.end)
         if turn is None:
             continue
         keys = {term.key} | paper.aliases.get(term.key, set())
-        signs = []
+        signs: list[bool] = []
+        both = False
         for grid in grids:
             theirs = _lines_of(grid, keys, said)
             if not theirs:
@@ -99,8 +104,18 @@ def _compared(
             apart = _apart(claim, grid, mine, theirs)
             for line in apart or _measures(claim, found, grid, said):
                 signs += _signs(grid.lines[line], mine, theirs, turn)
+                both = both or (
+                    _holds(claim, grid.lines[line], mine) and _holds(claim, grid.lines[line], theirs)
+                )
         if signs and not 0.2 < sum(signs) / len(signs) < 0.8:
-            yield signs.count(True) > signs.count(False), claim.text[turn.start : turn.end]
+            kind = "rank-both" if both else "rank-compared"
+            yield _Told(signs.count(True) > signs.count(False), kind, claim.text[turn.start : turn.end])
+
+
+def _holds(claim: Statement, line: Line, side: set[int]) -> bool:
+    """Tell whether a sentence has the value of a side as it is printed."""
+    values = {line.values[entity] for entity in side if entity in line.values}
+    return any(f.digits > 1 and (f.value in values or f.printed in values) for f in claim.figures)
 
 
 def _governing(claim: Statement, start: int, end: int) -> Direction | None:
@@ -214,7 +229,7 @@ def _signs(line: Line, mine: set[int], theirs: set[int], turn: Direction) -> lis
 
 def _extremes(
     claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
-) -> Iterator[tuple[bool, str]]:
+) -> Iterator[_Told]:
     for size, good, form in _COMPILED:
         for word in form.finditer(claim.text):
             before = claim.text[max(0, word.start() - 24) : word.start()]
@@ -230,7 +245,7 @@ def _extremes(
             for grid in grids:
                 verdicts += _extreme(claim, word, size, good, found, grid, said, paper)
             if verdicts and (all(verdicts) or not any(verdicts)):
-                yield verdicts[0], word[0]
+                yield _Told(verdicts[0], "rank-extreme", word[0])
 
 
 def _extreme(

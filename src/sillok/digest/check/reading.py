@@ -71,6 +71,15 @@ def variants(own: set[str], labels: list[tuple[str, set[str]]]) -> set[str]:
     return found
 
 
+def misspelt(one: str, other: str) -> bool:
+    """Tell whether two long names of a paper are one, but for a letter that is missing: "WinoGrade", "WinoGrande"."""
+    short, long = sorted((one, other), key=len)
+    if len(short) < 8 or len(long) - len(short) != 1 or re.sub(r"\D", "", one) != re.sub(r"\D", "", other):
+        return False
+    place = next((n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    return short[place:] == long[place + 1 :] and long[place].isalpha()
+
+
 def spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:
     """The places of the names in a cell."""
     return [(t.start, t.end) for t in terms(cell, called) if t.kind == "name"]

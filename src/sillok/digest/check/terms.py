@@ -57,6 +57,11 @@ COMMON = frozenset(
     )
 )
 _TOKEN = re.compile(r"[A-Za-z0-9À-ÿ](?:[A-Za-z0-9À-ÿ@+_&'’./-]*[A-Za-z0-9À-ÿ+])?")
+#: What belongs to the name before it: "3.1-8B", "2 13B", "v2", "3.5 Sonnet".
+_VERSION = re.compile(
+    r"\s(?:v?[0-9](?:\.[0-9]{1,2})?[- ][0-9]{1,3}(?:\.[0-9]+)?[bB](?:-[A-Za-z][\w.]*)*|v[0-9](?:\.[0-9]+)?(?:-\w+)*"
+    r"|[0-9](?:\.[0-9]{1,2})?\s(?:Pro|Sonnet|Opus|Haiku|Flash|Ultra|Nano|Turbo|Large|Mini|Instruct|Chat))(?![A-Za-z0-9.]*[A-Za-z0-9])"
+)
 _UNITLIKE = re.compile(
     r"[0-9][0-9.,]*(?:[kKMBTx%]|[GMTk]i?B|ms|s|m|km|mm|cm|h|W|J|dB|Hz|[kMG]Wh|[GMk]bit/s|fps|K)?"
 )
@@ -208,7 +213,13 @@ def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
             index += length
             continue
         opens = not korean and not re.search(r"[A-Za-z0-9]", text[:start])
-        if is_name(token, opens=opens and key_of(token) not in names):
+        version = _VERSION.match(text, end) if re.match("[A-Za-z]", token) else None
+        if version is not None and is_name(token, opens=False) and token.lower() not in STOP:
+            end = version.end()  # "LLaMA 3.1-8B" is one name
+            found.append(Term(key_of(text[start:end]), "name", start, end))
+            while index + 1 < len(tokens) and tokens[index + 1][1] < end:
+                index += 1
+        elif is_name(token, opens=opens and key_of(token) not in names):
             found.append(Term(key_of(_SUFFIX.sub("", token)), "name", start, end))
         elif (
             re.fullmatch(r"[A-Za-zÀ-ÿ][A-Za-zÀ-ÿ'’-]+", token)

@@ -293,7 +293,10 @@ def known_sign(keys: set[str], unit: str, paper: Paper) -> int:
     return paper.polarity_of(keys)
 
 
-_BEATEN = re.compile(r"(?:보다|에 비해|대비|[를을]\s?(?:\S{1,6}\s){0,2}(?:앞|능가|웃|밑|상회|하회|넘|뛰어))")
+_BEATEN = re.compile(
+    r"(?:에게?\s?(?:\S{1,6}\s)?(?:뒤[처졌지진집떨]|못 미|밀[렸리])|보다|에 비해|대비"
+    r"|[를을]\s?(?:\S{1,6}\s){0,2}(?:앞|능가|웃|밑|상회|하회|넘|뛰어))"
+)
 _LISTED = re.compile(r"\)?(?:이?나|와|과|및|,| and| or)\s")
 
 

@@ -104,6 +104,8 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
     if coarse or _PARTS.match(claim.text, figure.end):
         return []  # "more than doubles", "a third": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
+    if same and _SETTING.match(claim.text, figure.end):
+        return same  # "25-shot" is a setting that goes with many names
     if same and figure.value <= 1 and figure.unit == "" and figure.step >= 1:
         return []  # a bare 0 or 1 that the paper has too
     fitting = _fitting(claim, index, same, paper)
@@ -297,6 +299,7 @@ def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> No
     result.doubts[:] = kept
 
 
+_SETTING = re.compile(r"-?(?:shot|샷)")
 _PARTS = re.compile(r"[ -](?:quarters?|thirds?|fifths?|tenths?|halves)\b")
 
 
