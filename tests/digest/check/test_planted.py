@@ -22,7 +22,7 @@ TRUE_FLAGGED = {
     ("development", "en"): 2.5,
     ("development", "ko"): 3,
     ("blind", "en"): 6,
-    ("blind", "ko"): 6.5,
+    ("blind", "ko"): 7.5,
 }
 
 

@@ -45,7 +45,7 @@ PAPER = PaperText(
         ("Tern의 재현율은 71.5%입니다.", "contradicted"),
         ("Tern needs 23.4kJ.", "supported"),  # no name
         ("Gull 2 7B와 달리 Tern은 23.4kJ가 필요합니다.", "supported"),  # "2" and "7B" are part of the name
-        ("Gull 5 9B와 달리 Tern은 23.4kJ가 필요합니다.", "contradicted"),  # another version
+        ("Gull 5 9B와 달리 Tern은 23.4kJ가 필요합니다.", "not found"),  # another version
         ("Tern outperforms Gull, 71.5% vs. 61.5% precision.", "supported"),
         ("Tern beats Gull (71.5% versus 61.5%).", "supported"),
         ("Tern beats Gull (61.5% versus 71.5%).", "contradicted"),

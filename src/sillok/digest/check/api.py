@@ -212,7 +212,7 @@ def _unread(entry: Entry, reason: str) -> list[Finding]:
 
 def _judged(work: Sequence[_Work], judge: Judge | None) -> None:
     """Ask a language model about all sentences that hold something to check, and bring its opinions in."""
-    if judge is None:
+    if judge is None or not work:
         return
     told = [[one for one in part.checked if not one.judgement.empty] for part in work]
     questions = [

@@ -12,9 +12,21 @@ from dataclasses import replace
 from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
 from sillok.digest.check.grids import Grid
-from sillok.digest.check.reading import IS_DATA, called, is_base, misspelt, own_names, scaled, spans, variants
+from sillok.digest.check.reading import (
+    IS_DATA,
+    called,
+    caption_keys,
+    caption_unit,
+    is_base,
+    misspelt,
+    own_names,
+    part_of,
+    scaled,
+    spans,
+    variants,
+)
 from sillok.digest.check.sentences import plain, sentences
-from sillok.digest.check.statements import Statement, counted, runs, statement
+from sillok.digest.check.statements import Statement, counts_of, runs, statement
 from sillok.digest.check.terms import key_of, lexicon, stem, terms
 from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
@@ -94,24 +106,7 @@ class Paper:
         self.head = frozenset(self.own)
         self.own |= variants(self.own, self.first)
         self._close()
-        self.counts = self._counts()
-
-    def _counts(self) -> dict[str, list[Figure]]:
-        """Whole numbers without a unit, by the terms that say what they count."""
-        found: dict[str, list[Figure]] = defaultdict(list)
-        for one in self.statements:
-            for place, figure in enumerate(one.figures):
-                whole = (
-                    figure.unit in ("", "?")
-                    and not figure.decimals
-                    and figure.value >= 2
-                    and figure.step >= 1
-                )
-                for key in (
-                    (one.bound[place] & self.heads if one.cell else counted(one, place)) if whole else ()
-                ):
-                    found[key].append(figure)
-        return found
+        self.counts = counts_of(self.statements, self.heads)
 
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
@@ -179,12 +174,12 @@ class Paper:
 
     def _table(self, number: int, passage: Passage) -> None:
         rows = [[cell.strip() for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
-        caption = self.captions[number] = self._caption(number)
+        caption = self.captions[number] = caption_keys(self.text.passages, number)
         if len(rows) < 2:
             return
         header = rows[0]
         heads = [{t.key for t in terms(cell, self.called)} for cell in header]
-        inherited = self._caption_unit(number)
+        inherited = caption_unit(self.text.passages, number)
         units = [header_unit(cell) for cell in header]
         units = [
             (inherited, scale) if unit is None and scale == 1.0 else (unit, scale) for unit, scale in units
@@ -287,26 +282,6 @@ class Paper:
         for place in places:
             self.beside[place].append(figure)
 
-    def _caption_unit(self, number: int) -> Unit | None:
-        """The unit of time that a caption gives to all columns: "Prefill time in seconds"."""
-        for near in (number - 1, number + 1):
-            if 0 <= near < len(self.text.passages) and self.text.passages[near].kind == "caption":
-                match = re.search(
-                    r"\bin (milliseconds|seconds|minutes|hours|days)\b", self.text.passages[near].text
-                )
-                if match and (found := unit_after(match[1], 0)) is not None:
-                    return found[0]
-        return None
-
-    def _caption(self, number: int) -> set[str]:
-        """The keys of a table's caption (the passage beside it) and heading."""
-        passages = self.text.passages
-        keys = {t.key for t in terms(passages[number].section)}
-        for near in (number - 1, number + 1):
-            if 0 <= near < len(passages) and passages[near].kind == "caption":
-                return keys | {t.key for t in terms(delatex(plain(passages[near].text)))}
-        return keys
-
     def _methods(self) -> set[str]:
         """The keys of the rows of tables that have a row of the paper's own method."""
         tables = {number for number, label, _ in self.rows if label & self.own}
@@ -322,6 +297,9 @@ class Paper:
         labels = {key for _, label, _ in self.rows if label & methods for key in label}
         self.data = {key for key, count in self._data.items() if count and key not in labels}
         self._rival(self.data)
+        for short in self.head:
+            for long in self.own - self.head:
+                self._same(short, long)
         self._alias()
         self.by_key: dict[str, set[int]] = defaultdict(set)
         for index, one in enumerate(self.statements):
@@ -330,27 +308,23 @@ class Paper:
         self.lengths = [sum(counted.values()) for counted in self.keys]
         self.mean_length = sum(self.lengths) / passages or 1.0
 
+    def _same(self, one: str, other: str) -> None:
+        self.aliases[one].add(other)
+        self.aliases[other].add(one)
+
     def _alias(self) -> None:
-        """A name that ends another one ("AdamW" and "SyncAdamW") has its rivals, and is none of them itself."""
-        for short in self.head:
-            for long in self.own - self.head:
-                self.aliases[long].add(short)
-                self.aliases[short].add(long)
-        spelt = sorted({*self.rivals, *self.placed})
-        for one, other in itertools.combinations([key for key in spelt if not key.startswith("~")], 2):
+        """Names that stand for one another: misspelt ones, and "AdamW" for "SyncAdamW", which has its rivals too."""
+        spelt = [key for key in sorted({*self.rivals, *self.placed}) if not key.startswith("~")]
+        for one, other in itertools.combinations(spelt, 2):
             if misspelt(one, other):
-                self.aliases[one].add(other)
-                self.aliases[other].add(one)
+                self._same(one, other)
                 self.rivals[one].discard(other)
                 self.rivals[other].discard(one)
-        names = [key for key in self.rivals if len(key) >= 5 and key.isalnum()]
-        terms_ = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
-        for long in names:
-            for short in terms_:
-                sized = long.startswith(short) and re.fullmatch("[0-9]{1,3}b", long[len(short) :])
-                if long != short and (long.endswith(short) or sized) and short not in self.rivals[long]:
-                    self.aliases[long].add(short)
-                    self.aliases[short].add(long)
+        told = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
+        for long in [key for key in self.rivals if len(key) >= 5 and key.isalnum()]:
+            for short in told:
+                if part_of(short, long) and short not in self.rivals[long]:
+                    self._same(short, long)
                     self.rivals[short] |= self.rivals[long] - {short}
                     for other in self.rivals[long]:
                         self.rivals[other].add(short)
@@ -415,18 +389,3 @@ class Paper:
             return 0
         above = sum(value < own[0] for value in rest)
         return 1 if above >= len(rest) - 1 else -1 if above <= 1 and len(rest) > 2 else 0
-
-    def search(self, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
-        """Return the passages that BM25 ranks highest for weighted keys, best first, with their scores."""
-        scored = []
-        for number, held in enumerate(self.keys):
-            score = 0.0
-            for key, weight in wanted.items():
-                count = held.get(key, 0)
-                if count:
-                    length = 0.25 + 0.75 * self.lengths[number] / self.mean_length
-                    score += weight * self.weight(key) * count * 2.2 / (count + 1.2 * length)
-            if score:
-                scored.append((score, number))
-        scored.sort(key=lambda pair: (-pair[0], pair[1]))
-        return scored[:limit]

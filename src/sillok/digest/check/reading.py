@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
-from sillok.digest.check.figures import Figure
+from sillok.digest.check.figures import Figure, delatex
+from sillok.digest.check.sentences import plain
 from sillok.digest.check.terms import STOP, key_of, lexicon, terms
-from sillok.digest.check.units import Unit
-from sillok.digest.text import PaperText
+from sillok.digest.check.units import Unit, unit_after
+from sillok.digest.text import PaperText, Passage
 
 #: What follows the name of a data set.
 IS_DATA = re.compile(
@@ -78,6 +79,33 @@ def misspelt(one: str, other: str) -> bool:
         return False
     place = next((n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
     return short[place:] == long[place + 1 :] and long[place].isalpha()
+
+
+def _caption(passages: Sequence[Passage], number: int) -> Passage | None:
+    """The caption of a table: the passage before or after it."""
+    near = [passages[n] for n in (number - 1, number + 1) if 0 <= n < len(passages)]
+    return next((passage for passage in near if passage.kind == "caption"), None)
+
+
+def caption_keys(passages: Sequence[Passage], number: int) -> set[str]:
+    """The keys of a table's caption and heading."""
+    keys = {t.key for t in terms(passages[number].section)}
+    caption = _caption(passages, number)
+    return keys | {t.key for t in terms(delatex(plain(caption.text)))} if caption is not None else keys
+
+
+def caption_unit(passages: Sequence[Passage], number: int) -> Unit | None:
+    """The unit of time that a table's caption gives to all columns: "Prefill time in seconds"."""
+    caption = _caption(passages, number)
+    match = caption and re.search(r"\bin (milliseconds|seconds|minutes|hours|days)\b", caption.text)
+    found = unit_after(match[1], 0) if match else None
+    return found[0] if found else None
+
+
+def part_of(short: str, long: str) -> bool:
+    """Tell whether a name ends another one, or begins it and a size follows: "llama31" and "llama318b"."""
+    sized = long.startswith(short) and re.fullmatch("[0-9]{1,3}b", long[len(short) :]) is not None
+    return short != long and (long.endswith(short) or sized)
 
 
 def spans(cell: str, called: Collection[str]) -> list[tuple[int, int]]:

@@ -74,7 +74,7 @@ def covered(claim: Statement, paper: Paper, result: Judgement) -> None:
         weight = {"name": 1.5, "concept": 1.0, "word": 0.7}[term.kind] * min(paper.weight(term.key), 2.5)
         wanted[term.key] = max(wanted.get(term.key, 0.0), weight)
     telling = [key for key in wanted if key not in COMMON]
-    found = paper.search(dict.fromkeys(wanted, 1.0), 3)
+    found = search(paper, dict.fromkeys(wanted, 1.0), 3)
     if not claim.figures:
         for _, number in found[:2]:
             result.cite(number)
@@ -112,3 +112,19 @@ def weighs(figure: Figure) -> bool:
     return (
         not figure.word and (figure.digits > 1 or bool(figure.unit)) and figure.printed > 1
     ) or figure.decimals
+
+
+def search(paper: Paper, wanted: dict[str, float], limit: int = 3) -> list[tuple[float, int]]:
+    """Return the passages that BM25 ranks highest for weighted keys, best first, with their scores."""
+    scored = []
+    for number, held in enumerate(paper.keys):
+        score = 0.0
+        for key, weight in wanted.items():
+            count = held.get(key, 0)
+            if count:
+                length = 0.25 + 0.75 * paper.lengths[number] / paper.mean_length
+                score += weight * paper.weight(key) * count * 2.2 / (count + 1.2 * length)
+        if score:
+            scored.append((score, number))
+    scored.sort(key=lambda pair: (-pair[0], pair[1]))
+    return scored[:limit]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
@@ -338,3 +339,15 @@ _NO_THINGS = frozenset(("~instead", "average", "~averag", "~mean", "~total", "~r
 def is_count(figure: Figure) -> bool:
     """Tell whether a figure counts things: a whole number without a unit."""
     return figure.unit == "" and figure.value >= 2 and figure.step >= 1 and not figure.is_year
+
+
+def counts_of(statements: list[Statement], heads: set[str]) -> dict[str, list[Figure]]:
+    """Whole numbers without a unit, by the terms that say what they count; in tables, by the headers' terms."""
+    found: dict[str, list[Figure]] = defaultdict(list)
+    for one in statements:
+        for place, figure in enumerate(one.figures):
+            if figure.unit not in ("", "?") or figure.decimals or figure.value < 2 or figure.step < 1:
+                continue
+            for key in one.bound[place] & heads if one.cell else counted(one, place):
+                found[key].append(figure)
+    return found

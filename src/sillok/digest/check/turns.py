@@ -112,6 +112,7 @@ _EFFECT = re.compile(
     r"(?:손실|하락|향상|폭|격차|차이|이득|감소율?|증가율?)[이은는가도]?\s(?:더\s|훨씬\s|더욱\s)?\Z"
 )
 _NOUN = re.compile(r"\b(?:the|an?|its|their|this|average|mean)\s\Z", re.IGNORECASE)
+_COUNTED = re.compile(r"(?:및|[가-힣][와과]|\band)\s\Z")
 _TO = re.compile(r"\bto\s*\Z")
 
 
@@ -205,7 +206,8 @@ def check_pairs(claim: Statement, found: list[list[Match]], paper: Paper, result
             turn = next((d for d in claim.directions if d.end > two.end + beaten.end() - 1), None)
         if turn is not None and _EFFECT.search(claim.text[: turn.start]):
             continue  # "a larger loss" compares differences
-        if turn is None or (not one.unit and turn.good and is_count(one) and is_count(two)):
+        counts = not one.unit and is_count(one) and is_count(two)
+        if turn is None or (counts and (turn.good or _COUNTED.search(between))):
             continue
         low, high = min(turn.start, one.start), max(turn.start, two.end)
         beside = range(number, last + 1)
