@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import re
 from collections import Counter, defaultdict
@@ -314,12 +313,10 @@ class Paper:
 
     def _alias(self) -> None:
         """Names that stand for one another: misspelt ones, and "AdamW" for "SyncAdamW", which has its rivals too."""
-        spelt = [key for key in sorted({*self.rivals, *self.placed}) if not key.startswith("~")]
-        for one, other in itertools.combinations(spelt, 2):
-            if misspelt(one, other):
-                self._same(one, other)
-                self.rivals[one].discard(other)
-                self.rivals[other].discard(one)
+        for one, other in misspelt([key for key in {*self.rivals, *self.placed} if not key.startswith("~")]):
+            self._same(one, other)
+            self.rivals[one].discard(other)
+            self.rivals[other].discard(one)
         told = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
         for long in [key for key in self.rivals if len(key) >= 5 and key.isalnum()]:
             for short in told:

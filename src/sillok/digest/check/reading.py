@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
 from sillok.digest.check.figures import Figure, delatex
@@ -72,13 +72,12 @@ def variants(own: set[str], labels: list[tuple[str, set[str]]]) -> set[str]:
     return found
 
 
-def misspelt(one: str, other: str) -> bool:
-    """Tell whether two long names of a paper are one, but for a letter that is missing: "WinoGrade", "WinoGrande"."""
-    short, long = sorted((one, other), key=len)
-    if len(short) < 8 or len(long) - len(short) != 1 or re.sub(r"\D", "", one) != re.sub(r"\D", "", other):
-        return False
-    place = next((n for n, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
-    return short[place:] == long[place + 1 :] and long[place].isalpha()
+def misspelt(names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Yield pairs of long names that are one but for a letter that is missing: "WinoGrade" and "WinoGrande"."""
+    known = {name for name in names if len(name) >= 8}
+    for long in sorted(known):
+        shorter = {long[:n] + long[n + 1 :] for n, char in enumerate(long) if char.isalpha()}
+        yield from ((short, long) for short in sorted(shorter & known))
 
 
 def _caption(passages: Sequence[Passage], number: int) -> Passage | None:
