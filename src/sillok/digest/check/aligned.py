@@ -119,5 +119,5 @@ def _nearest(claim: Statement, paper: Paper) -> list[tuple[float, Statement]]:
             one = paper.statements[number]
             if not one.cell:
                 scored[number] = scored.get(number, 0.0) + weight * (1.0 if key in one.keys else 0.4)
-    best = sorted(scored.items(), key=lambda pair: -pair[1])[:_MOST]
+    best = sorted(scored.items(), key=lambda pair: (-pair[1], pair[0]))[:_MOST]
     return [(score / total, paper.statements[n]) for n, score in best if score / total >= _ALIKE]

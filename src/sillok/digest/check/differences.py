@@ -36,7 +36,7 @@ def check_differences(claim: Statement, found: list[list[Match]], paper: Paper, 
         if key is None:
             continue
         keys = {key} | paper.aliases.get(key, set())
-        told = _told(claim, index, found[index], keys, paper)
+        told = _told(found[index], keys, paper)
         if told is not None:
             if told not in keys:
                 printed = claim.text[figure.start : figure.end]
@@ -99,7 +99,7 @@ def _borne(claim: Statement, figure: Figure, keys: set[str], number: int, paper:
     return False
 
 
-def _told(claim: Statement, index: int, found: list[Match], keys: set[str], paper: Paper) -> str | None:
+def _told(found: list[Match], keys: set[str], paper: Paper) -> str | None:
     """The name that the paper's sentences tell this figure of as a difference; one of `keys` where any does."""
     named = None
     for match in found:
@@ -108,7 +108,7 @@ def _told(claim: Statement, index: int, found: list[Match], keys: set[str], pape
         theirs = _object(match.statement, match.index, paper)
         if theirs is None:
             if match.statement.keys & keys and not match.conflicts:
-                return next(iter(keys))
+                return min(keys)
         elif theirs in keys:
             return theirs
         else:

@@ -26,6 +26,8 @@ _DIRECTIONS = frozenset(
 _NAMES = frozenset(
     ("swap", "conflict", "stray", "loose", "replaced", "displaced", "grid", "underived", "object", "column")
 )
+#: Log-odds from which on a doubt is worth a line to the reader.
+_TOLD = 0.1
 #: Kinds of doubt that are weighed apart in sentences without figures.
 _PLAIN = frozenset(("rank-compared", "rank-extreme", "replaced", "displaced", "sides", "aligned"))
 
@@ -122,4 +124,5 @@ class Judgement:
         weighed = sorted(self.doubts, key=lambda one: -weights[id(one)])
         told = any(one.verdict == "contradicted" and weights[id(one)] > 1 for one in weighed)
         self.verdict = "contradicted" if told else weighed[0].verdict
-        self.reasons[:0] = dict.fromkeys(one.reason for one in weighed)
+        telling = [one for one in weighed if weights[id(one)] > _TOLD] or weighed[:1]
+        self.reasons[:0] = dict.fromkeys(one.reason for one in telling)
