@@ -15,7 +15,6 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,32 +65,24 @@ def without(known: background.Background, paper: Paper) -> background.Background
     return replace(known, papers=known.papers - 1, counts={k: n for k, n in less.items() if n > 1})
 
 
-def _same(known: background.Background) -> background.Background:
-    return known
-
-
 def examined(papers: dict[str, Paper]) -> Iterator[tuple[planted_set.Sentence, dict[str, float]]]:
     """Yield each sentence of the papers with its features, of the background without its paper."""
     known = background.background()
     for id, paper in papers.items():
         less = without(known, paper)
-        verdicts.background = partial(_same, less)  # type: ignore[assignment]  # a stand-in for this paper
         for sentence in (*planted_set.true(tuple(papers)), *planted_set.planted(tuple(papers))):
             if sentence.id == id:
                 pieces = [
                     statement(delatex(plain(p.text)), None, paper.called) for p in sentences(sentence.text)
                 ]
-                found = [verdicts.examine(piece, paper).features() for piece in pieces]
+                found = [verdicts.examine(piece, paper, less).features() for piece in pieces]
                 yield sentence, max(found, key=lambda one: sum(map(abs, one.values())))
-    verdicts.background = background.background
 
 
 def fit(rows: Any, wrong: Any, kinds: list[str]) -> Any:
     """Return weights and, last, the bias: Newton's steps, weights of doubts kept from falling below nought."""
     share = np.where(wrong == 1, 1.0, wrong.sum() / max(1, (1 - wrong).sum()))
-    doubts = np.array(
-        [kind != "aligned-along" and kind.split("-")[0] not in SIGNALS for kind in kinds] + [False]
-    )
+    doubts = np.array([kind.split("-")[0] not in SIGNALS for kind in kinds] + [False])
     penalty = np.array([PENALTY] * len(kinds) + [1e-3])
     prior = np.array([PRIOR.get(kind, 0.0) for kind in kinds] + [0.0])
     weights = prior.copy()

@@ -34,8 +34,7 @@ def check_anchors(claim: Statement, found: list[list[Match]], paper: Paper, resu
     if not telling:
         return
     near = anchored(claim, found)
-    said = claim.keys
-    said = said | {alias for key in said for alias in paper.aliases.get(key, ())}
+    said = paper.known_as(claim.keys)
     _metrics(claim, near, paper, result)
     loose = {
         t.key: t

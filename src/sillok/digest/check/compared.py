@@ -22,7 +22,7 @@ def check_compared(claim: Statement, found: list[list[Match]], paper: Paper, res
     for term in claim.terms:
         if term.key not in claim.objects or term.key in paper.own:
             continue
-        turn = _governing(claim, term)
+        turn = governing(claim, term)
         if turn is None:
             continue
         signs = []
@@ -41,15 +41,13 @@ def check_compared(claim: Statement, found: list[list[Match]], paper: Paper, res
             result.doubt("compared", "contradicted", f"{word}: the paper's values of {name} say the opposite")
 
 
-def _governing(claim: Statement, term: Term) -> Direction | None:
+def governing(claim: Statement, term: Term, reach: int = _REACH) -> Direction | None:
     """The word of comparison whose object a name is: in Korean the next one after it, in English the last before it."""
     if claim.korean:
-        after = [d for d in claim.directions if d.start >= term.end]
-        near = after[0] if after else None
+        near = next((d for d in claim.directions if d.start >= term.end), None)
     else:
-        before = [d for d in claim.directions if d.start < term.start]
-        near = before[-1] if before else None
-    if near is None or max(near.start - term.end, term.start - near.end) > _REACH:
+        near = next((d for d in reversed(claim.directions) if d.start < term.start), None)
+    if near is None or max(near.start - term.end, term.start - near.end) > reach:
         return None
     return near
 

@@ -93,16 +93,19 @@ def _rows(claim: Statement, paper: Paper) -> _Pairs:
 def _columns(claim: Statement, paper: Paper) -> _Pairs:
     """Pairs of cells of one row; told where the sentence names both columns and the row is named or the paper's own."""
     said = claim.keys - COMMON
+    given = {
+        (axis, number): {id(cell) for cell in cells_of(paper, axis, number, claim.figures)}
+        for number in {number for number, _, _ in paper.rows}
+        for axis in ("row", "column")
+    }
     for number, label, cells in paper.rows:
-        set_here = {id(cell) for cell in cells_of(paper, "row", number, claim.figures)}
-        here = any(id(figure) in set_here for _, figure in cells)
+        here = any(id(figure) in given["row", number] for _, figure in cells)
         if not (label & said or label & paper.own or here):
             continue
-        given = {id(cell) for cell in cells_of(paper, "column", number, claim.figures)}
         for (head, one), (head_, two) in itertools.combinations(cells, 2):
             mine, theirs = (head - head_) & said, (head_ - head) & said
             either = (label & said or here) and ((mine or theirs) or (head | head_) & paper.own)
-            by_setting = id(one) in given and id(two) in given
+            by_setting = id(one) in given["column", number] and id(two) in given["column", number]
             yield one, two, 2 if (mine and theirs) or either or by_setting else 0
 
 

@@ -35,7 +35,7 @@ def check_differences(claim: Statement, found: list[list[Match]], paper: Paper, 
         key = _object(claim, index, paper)
         if key is None:
             continue
-        keys = {key} | paper.aliases.get(key, set())
+        keys = paper.known_as((key,))
         told = _told(found[index], keys, paper)
         if told is not None:
             if told not in keys:

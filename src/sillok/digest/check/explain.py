@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from sillok.digest.check.figures import Figure
-from sillok.digest.check.grids import set_by, telling
+from sillok.digest.check.grids import grids, set_by
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.terms import COMMON
 
 
 def check_explained(
     claim: Statement, found: list[list[Match]], derived: set[int], paper: Paper, result: Judgement
 ) -> None:
     """Signal how well the best reading of each figure agrees with what the sentence names, on average and at worst."""
-    said = claim.keys | {alias for key in claim.keys for alias in paper.aliases.get(key, ())}
+    said = paper.known_as(claim.keys)
     values = []
     for index, matches in enumerate(found):
         figure = claim.figures[index]
@@ -46,7 +45,7 @@ def _explained(match: Match, said: set[str], rest: list[Figure], paper: Paper) -
 
 def _axis(axis: str, number: int, line: int, said: set[str], rest: list[Figure], paper: Paper) -> float:
     """1 where a sentence names this row or column, 0 where it names others of the table only, else in between."""
-    told = _telling(paper, axis, number)
+    told = grids(paper)[number, axis].entities
     mine = told.get(line, frozenset())
     if mine & said:
         return min(1.0, 0.5 + 0.5 * len(mine & said) / max(1, min(2, len(mine))))
@@ -58,11 +57,3 @@ def _axis(axis: str, number: int, line: int, said: set[str], rest: list[Figure],
     if own:
         return 0.5 if named else 0.8
     return 0.0 if named else 0.5
-
-
-def _telling(paper: Paper, axis: str, number: int) -> dict[int, frozenset[str]]:
-    known = paper.telling.get((axis, number))
-    if known is None:
-        labels = {n: label for n, label in paper.lines[axis, number].items() if n or axis == "row"}
-        known = paper.telling[axis, number] = telling(labels, COMMON)
-    return known

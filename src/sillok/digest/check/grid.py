@@ -15,7 +15,7 @@ from sillok.digest.check.terms import COMMON
 
 def check_grid(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Look, table by table, for a named row or column without a figure beside a figure of an unnamed one."""
-    said = claim.keys | {alias for key in claim.keys for alias in paper.aliases.get(key, ())}
+    said = paper.known_as(claim.keys)
     for axis in ("row", "column"):
         tables = {m.statement.passage for matches in found for m in matches if m.statement.cell}
         for number in sorted(tables):

@@ -46,29 +46,28 @@ class Grid:
     lines: dict[int, Line]
 
 
-def telling(labels: Mapping[int, set[str]], common: frozenset[str]) -> dict[int, frozenset[str]]:
+def _telling(labels: Mapping[int, set[str]]) -> dict[int, frozenset[str]]:
     """Return of each label the keys that tell it from most others."""
     count = Counter(key for label in labels.values() for key in label)
     most = max(1, len(labels) // 2)
     return {
-        line: frozenset(key for key in label if key not in common and count[key] <= most)
+        line: frozenset(key for key in label if key not in COMMON and count[key] <= most)
         for line, label in labels.items()
     }
 
 
-def grids(paper: Paper) -> list[Grid]:
-    """Return its tables as grids, each both ways: entities along the rows and along the columns."""
+def grids(paper: Paper) -> dict[tuple[int, str], Grid]:
+    """Return its tables as grids by passage and axis of their entities, each both ways."""
     if paper.gridded is None:
-        paper.gridded = [
-            _grid(paper, number, axis) for number in sorted(paper.captions) for axis in ("row", "column")
-        ]
+        places = [(number, axis) for number in sorted(paper.captions) for axis in ("row", "column")]
+        paper.gridded = {place: _grid(paper, *place) for place in places}
     return paper.gridded
 
 
 def _grid(paper: Paper, number: int, axis: str) -> Grid:
     other = "column" if axis == "row" else "row"
     labels = {a: {n: k for n, k in paper.lines[a, number].items() if n > 0} for a in (axis, other)}
-    entities, measures = telling(labels[axis], COMMON), telling(labels[other], COMMON)
+    entities, measures = _telling(labels[axis]), _telling(labels[other])
     values: dict[int, dict[int, float]] = defaultdict(dict)
     for (passage, column), cells in paper.cells.items():
         if passage != number:

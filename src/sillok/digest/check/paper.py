@@ -78,10 +78,9 @@ class Paper:
         self.settings: dict[tuple[str, int], dict[int, list[Figure]]] = defaultdict(dict)
         self.marks: dict[tuple[int, int], int] = {}
         self.captions: dict[int, set[str]] = {}
-        self.gridded: list[Grid] | None = None
+        self.gridded: dict[tuple[int, str], Grid] | None = None
         self.last: list[set[str]] = []
         self.first: list[tuple[str, set[str]]] = []
-        self.telling: dict[tuple[str, int], dict[int, frozenset[str]]] = {}
         self.bases: list[set[str]] = []
         self.keys: list[Counter[str]] = []
         self.aliases: dict[str, set[str]] = defaultdict(set)
@@ -333,6 +332,10 @@ class Paper:
     def title_of(self, keys: set[str]) -> str:
         """The keys of a row or column as words."""
         return " ".join(sorted(self.show(key.lstrip("~")) for key in keys)) or "another one"
+
+    def known_as(self, keys: Collection[str]) -> set[str]:
+        """The keys and all other names of theirs."""
+        return set(keys).union(*(self.aliases.get(key, ()) for key in keys))
 
     def weight(self, key: str) -> float:
         """The rarity of a key in the paper: high for what stands in few passages."""

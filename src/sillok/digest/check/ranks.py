@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from sillok.digest.check.compared import governing
 from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure
 from sillok.digest.check.grids import Grid, Line
@@ -76,8 +77,8 @@ class _Told(NamedTuple):
 
 def check_ranks(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Doubt comparisons and superlatives that the tables contradict, and signal those which they bear out."""
-    grids = grids_of(paper)
-    said = claim.keys | {alias for key in claim.keys for alias in paper.aliases.get(key, ())}
+    grids = list(grids_of(paper).values())
+    said = paper.known_as(claim.keys)
     told = [*_compared(claim, found, said, grids, paper), *_extremes(claim, found, said, grids, paper)]
     for one in told:
         if not one.agrees:
@@ -90,10 +91,10 @@ def _compared(
     claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
 ) -> Iterator[_Told]:
     for term in {t.key: t for t in claim.terms if t.key in claim.objects}.values():
-        turn = _governing(claim, term.start, term.end)
+        turn = governing(claim, term, _REACH)
         if turn is None:
             continue
-        keys = {term.key} | paper.aliases.get(term.key, set())
+        keys = paper.known_as((term.key,))
         signs: list[bool] = []
         both = False
         for grid in grids:
@@ -118,17 +119,6 @@ def _holds(claim: Statement, line: Line, side: set[int]) -> bool:
     return any(f.digits > 1 and (f.value in values or f.printed in values) for f in claim.figures)
 
 
-def _governing(claim: Statement, start: int, end: int) -> Direction | None:
-    """The word of comparison whose object a name is: in Korean the next one after it, in English the last before it."""
-    if claim.korean:
-        near = next((d for d in claim.directions if d.start >= end), None)
-    else:
-        near = next((d for d in reversed(claim.directions) if d.start < start), None)
-    if near is None or max(near.start - end, start - near.end) > _REACH:
-        return None
-    return near
-
-
 def _lines_of(grid: Grid, keys: set[str], said: set[str]) -> set[int]:
     """The lines that a name stands for: those that have it, and of several those that the sentence tells best."""
     having = {line: tell for line, tell in grid.entities.items() if tell & keys}
@@ -150,7 +140,7 @@ def _subjects(claim: Statement, grid: Grid, said: set[str], theirs: set[int], pa
     for group in (first, names):
         lines: set[int] = set()
         for key in group:
-            lines |= _lines_of(grid, {key} | paper.aliases.get(key, set()), said)
+            lines |= _lines_of(grid, paper.known_as((key,)), said)
         lines -= theirs
         if lines:
             return lines
@@ -289,7 +279,7 @@ def _extreme(
         ]
         lines: set[int] = set()
         for term in sorted(named, key=lambda t: max(t.start - word.end(), word.start() - t.end)):
-            lines = _lines_of(grid, {term.key} | paper.aliases.get(term.key, set()), said)
+            lines = _lines_of(grid, paper.known_as((term.key,)), said)
             if lines:
                 break
         chosen = [line for line, tell in grid.measures.items() if _named(tell, said) and line in grid.lines]

@@ -30,7 +30,7 @@ def check_replaced(claim: Statement, found: list[list[Match]], paper: Paper, res
         near, alike = _matter(rest, figures, paper)
         if not near:
             continue
-        keys = {key} | paper.aliases.get(key, set())
+        keys = paper.known_as((key,))
         if any(keys & (one.keys | one.context) for one in near):
             continue
         there = {t.key for t in near[0].terms if t.kind == "name"} - claim.keys - paper.own

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sillok.digest.check.background import background
+from sillok.digest.check.background import Background
 from sillok.digest.check.figures import Figure, comparable, matches
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match, is_label
@@ -67,7 +67,7 @@ def context(claim: Statement, found: list[list[Match]], paper: Paper, result: Ju
         result.signals["context-worst"] = clear * (1 - min(scores))
 
 
-def covered(claim: Statement, paper: Paper, result: Judgement) -> None:
+def covered(claim: Statement, paper: Paper, papers: Background, result: Judgement) -> None:
     """Check how much of a sentence's words the best passages have; alone it decides where there are no figures."""
     wanted: dict[str, float] = {}
     for term in claim.terms:
@@ -86,7 +86,7 @@ def covered(claim: Statement, paper: Paper, result: Judgement) -> None:
     covers = [sum(w for k, w in wanted.items() if k in paper.keys[number]) / total for _, number in found]
     union = set().union(*(paper.keys[number] for _, number in found)) if found else set()
     three = sum(w for k, w in wanted.items() if k in union) / total
-    known = background().likelihood(telling, paper.idf, sum(paper.lengths))
+    known = papers.likelihood(telling, paper.idf, sum(paper.lengths))
     side = "figures" if any(weighs(figure) for figure in claim.figures) else "plain"
     result.signals[f"{side}-one"] = 1 - max(covers, default=0.0)
     result.signals[f"{side}-three"] = 1 - three

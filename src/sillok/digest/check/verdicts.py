@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from sillok.digest.check.aligned import check_aligned
 from sillok.digest.check.anchors import anchored, check_anchors, check_units
+from sillok.digest.check.background import Background, background
 from sillok.digest.check.compared import check_compared, check_extremes
 from sillok.digest.check.counts import check_counts
 from sillok.digest.check.derived import follows
@@ -40,8 +41,8 @@ def judge(claim: Statement, paper: Paper) -> Judgement:
     return result
 
 
-def examine(claim: Statement, paper: Paper) -> Judgement:
-    """Gather what speaks for and against a sentence, without a verdict."""
+def examine(claim: Statement, paper: Paper, papers: Background | None = None) -> Judgement:
+    """Gather what speaks for and against a sentence, without a verdict; `papers` are Sillok's own counts by default."""
     result = Judgement(plain=not any(weighs(figure) for figure in claim.figures))
     _names(claim, paper, result)
     derived: set[int] = set()
@@ -63,7 +64,7 @@ def examine(claim: Statement, paper: Paper) -> Judgement:
     check_pairs(claim, found, paper, result)
     if not claim.figures:
         check_sides(claim, paper, result)
-    covered(claim, paper, result)
+    covered(claim, paper, papers or background(), result)
     return result
 
 
