@@ -10,8 +10,8 @@ from typing import Any, ClassVar, Literal
 import pytest
 
 from sillok.methods.evals import benchmark, boards, predictions
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode
-from sillok.methods.evals.predictions import Prediction, Predictions, align, read, refuses
+from sillok.methods.evals.benchmark import Benchmark, Item
+from sillok.methods.evals.predictions import Mode, Prediction, Predictions, align, read, refuses
 
 RECORDS = [{"id": f"r{i}", "answer": "yes" if i % 2 else "no"} for i in range(4)]
 BOARD = {

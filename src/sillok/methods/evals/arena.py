@@ -16,8 +16,9 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from sillok.methods.evals.predictions import Mode, reading
+
 Winner = Literal["A", "B", "tie"]
-ParseMode = Literal["published", "strict"]
 
 _OVERALL = "Overall Judge"
 _STRICT = re.compile(
@@ -35,7 +36,7 @@ class Battle(NamedTuple):
     winner: Winner
 
 
-def parse_judgement(text: str, mode: ParseMode = "published") -> dict[str, Any]:
+def parse_judgement(text: str, mode: Mode = "published") -> dict[str, Any]:
     """A judgement's sections by heading, and the overall verdict under "winner".
 
     Args:
@@ -73,14 +74,13 @@ def sections(text: str) -> dict[str, str]:
     return found
 
 
-def winner_of(verdict: object, mode: ParseMode = "published") -> Winner | None:
+def winner_of(verdict: object, mode: Mode = "published") -> Winner | None:
     """The winner that an overall verdict names, read as `parse_judgement` does; None of what is no text.
 
     Raises:
         ValueError: another mode.
     """
-    if mode not in get_args(ParseMode):
-        raise ValueError(f"mode must be one of {', '.join(get_args(ParseMode))}, not {mode!r}")
+    reading(mode)
     if not isinstance(verdict, str):
         return None
     if mode == "strict":
@@ -140,7 +140,7 @@ def bradley_terry(
     scale: float = 400.0,
     base: float = 10.0,
     init: float = 1000.0,
-    mode: ParseMode = "published",
+    mode: Mode = "published",
 ) -> dict[str, float]:
     """Ratings that make the battles' outcomes likeliest, best first; a tie is half a victory for each.
 
@@ -164,8 +164,7 @@ def bradley_terry(
         Z. Luo et al., arXiv 2411.13281, section 3.4: logistic regression without intercept and penalty.
     """
     tally = battles if isinstance(battles, Tally) else Tally.of(battles)
-    if mode not in get_args(ParseMode):
-        raise ValueError(f"mode must be one of {', '.join(get_args(ParseMode))}, not {mode!r}")
+    reading(mode)
     weights = (2 * tally.wins + tally.drawn).astype(np.float64)
     systems = np.arange(len(tally.systems))
     if mode == "published":
@@ -263,7 +262,7 @@ def _groups(weights: NDArray[np.float64], *, strong: bool) -> tuple[int, NDArray
     return found
 
 
-def arena_win_rate(battles: Iterable[Battle] | Tally, *, mode: ParseMode = "published") -> dict[str, float]:
+def arena_win_rate(battles: Iterable[Battle] | Tally, *, mode: Mode = "published") -> dict[str, float]:
     """Mean over opponents of the share of battles won against each, best first; a tie is no victory.
 
     Args:
@@ -278,8 +277,7 @@ def arena_win_rate(battles: Iterable[Battle] | Tally, *, mode: ParseMode = "publ
         ValueError: no battles, or an unknown mode.
     """
     tally = battles if isinstance(battles, Tally) else Tally.of(battles)
-    if mode not in get_args(ParseMode):
-        raise ValueError(f"mode must be one of {', '.join(get_args(ParseMode))}, not {mode!r}")
+    reading(mode)
     met = tally.wins + tally.wins.T + tally.drawn
     counted = met > 0
     if mode == "published":

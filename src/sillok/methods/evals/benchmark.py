@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, Literal
 
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
@@ -22,18 +22,17 @@ from sillok.methods.evals.boards import Leaderboard, Placement
 from sillok.methods.evals.predictions import (
     Counts,
     Missing,
+    Mode,
     Prediction,
     Predictions,
     align,
     policy,
     read,
+    reading,
     refuses,
 )
 
 Record = Mapping[str, Any]
-
-#: "published" gives the authors' figures, faults included; "strict" gives what they would be without those faults.
-Mode = Literal["published", "strict"]
 
 #: Benchmarks by the name of their task, each found at its dotted name.
 BENCHMARKS: dict[str, str] = {
@@ -188,7 +187,7 @@ class Benchmark(ABC):
         Raises:
             ValueError: no record, two records with one id, an unknown mode or policy, unreadable predictions.
         """
-        _mode(mode)
+        reading(mode)
         records = list(records)
         if not records:
             raise ValueError("records must hold at least one record")
@@ -292,7 +291,7 @@ def pooled(slug: str, version: str, mode: str, options: dict[str, Any] | None = 
 
     def compute(scores: list[SampleScore]) -> dict[str, Any]:
         items = [item for one in scores if (item := _kept(one.score)) is not None]
-        total = find(slug, version, **(options or {})).total(items, _mode(mode)) if items else {}
+        total = find(slug, version, **(options or {})).total(items, reading(mode)) if items else {}
         return {name: value for name, value in total.items() if value is not None}
 
     return compute
@@ -327,12 +326,6 @@ def _kept(score: Score) -> Item | None:
     return Item(kept["id"], kept["values"], tuple(kept["groups"]), kept["answer"], tuple(kept["notes"]))
 
 
-def _mode(mode: str) -> Mode:
-    if mode not in get_args(Mode):
-        raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
-    return cast(Mode, mode)
-
-
 def result_of_log(log: Any, *, reasons: Iterable[str] = ()) -> Result:
     """The result that an Inspect log of one of these tasks holds, pooled again from its samples.
 
@@ -353,7 +346,7 @@ def result_of_log(log: Any, *, reasons: Iterable[str] = ()) -> Result:
         for name, score in (sample.scores or {}).items():
             item = _kept(score)
             if item is not None:
-                mode = _mode(name.rpartition("_")[2])
+                mode = reading(name.rpartition("_")[2])
                 items.append(item)
     if not items:
         raise ValueError("log holds no graded sample")

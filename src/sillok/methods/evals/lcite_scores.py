@@ -11,9 +11,10 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
-Mode = Literal["published", "strict"]
+from sillok.methods.evals.predictions import Mode
+
 Doc = str | Mapping[str, str]
 #: premise, hypothesis -> whether the first entails the second.
 Entail = Callable[[str, str], bool]

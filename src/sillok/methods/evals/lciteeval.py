@@ -14,8 +14,8 @@ from inspect_ai.model import GenerateConfig
 from inspect_ai.solver import generate
 
 from sillok.methods.evals import lcite_scores as scores
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record, Result
-from sillok.methods.evals.predictions import Missing, Prediction
+from sillok.methods.evals.benchmark import Benchmark, Item, Record, Result
+from sillok.methods.evals.predictions import Missing, Mode, Prediction
 from sillok.methods.evals.sources import require, rows
 
 #: Tasks by the categories of the published boards.

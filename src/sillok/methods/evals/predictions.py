@@ -13,6 +13,9 @@ from typing import Any, Literal, cast, get_args
 #: What becomes of a record without a prediction: the authors' own way, left out of the score, or scored as the worst.
 Missing = Literal["published", "skip", "penalise"]
 
+#: "published" gives the authors' figures, faults included; "strict" gives what they would be without those faults.
+Mode = Literal["published", "strict"]
+
 #: Keys under which files of predictions hold the id and the reply, in the order in which they are looked for.
 ID_KEYS = ("id", "idx", "qid", "question_id", "sample_id", "image_path")
 TEXT_KEYS = ("prediction", "reply", "response", "generation", "output", "answer", "text")
@@ -253,6 +256,17 @@ def policy(missing: str) -> Missing:
     if missing not in get_args(Missing):
         raise ValueError(f"missing must be one of {', '.join(get_args(Missing))}, not {missing!r}")
     return cast(Missing, missing)
+
+
+def reading(mode: str) -> Mode:
+    """`mode`, checked.
+
+    Raises:
+        ValueError: neither "published" nor "strict".
+    """
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode must be one of {', '.join(get_args(Mode))}, not {mode!r}")
+    return cast(Mode, mode)
 
 
 #: How refusals begin, in the replies of the models that benchmarks publish (lower case).

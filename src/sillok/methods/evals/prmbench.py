@@ -18,8 +18,8 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ModelOutput
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver, system_message
 
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record, Result
-from sillok.methods.evals.predictions import Missing, Prediction
+from sillok.methods.evals.benchmark import Benchmark, Item, Record, Result
+from sillok.methods.evals.predictions import Missing, Mode, Prediction
 from sillok.methods.evals.prm_scorers import StepScorer, from_pretrained
 from sillok.methods.evals.sources import require, rows
 

@@ -21,7 +21,6 @@ from inspect_ai.solver import TaskState, generate
 
 from sillok.methods.evals.arena import (
     Battle,
-    ParseMode,
     Tally,
     arena_win_rate,
     bradley_terry,
@@ -29,8 +28,8 @@ from sillok.methods.evals.arena import (
     parse_judgement,
     winner_of,
 )
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record
-from sillok.methods.evals.predictions import Prediction
+from sillok.methods.evals.benchmark import Benchmark, Item, Record
+from sillok.methods.evals.predictions import Mode, Prediction
 from sillok.methods.evals.video_frames import watch
 from sillok.methods.evals.video_judging import DIMENSIONS, judge_battle
 
@@ -151,7 +150,7 @@ def load_battles(path: str | PathLike[str]) -> list[dict[str, Any]]:
     return rows
 
 
-def judged(records: Iterable[Record], mode: ParseMode = "published") -> list[Battle]:
+def judged(records: Iterable[Record], mode: Mode = "published") -> list[Battle]:
     """The battles of records whose judgement names a winner; the others are left out, as published."""
     found = []
     for record in records:

@@ -15,9 +15,9 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText, get_model
 from inspect_ai.solver import TaskState, generate
 
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record, Result
+from sillok.methods.evals.benchmark import Benchmark, Item, Record, Result
 from sillok.methods.evals.geometry import data_uri
-from sillok.methods.evals.predictions import Missing, Prediction, Predictions
+from sillok.methods.evals.predictions import Missing, Mode, Prediction, Predictions
 from sillok.methods.evals.sources import require, rows
 
 REAL = (

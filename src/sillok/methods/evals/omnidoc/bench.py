@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast
 
-from sillok.methods.evals.benchmark import Benchmark, Item, Mode, Record
+from sillok.methods.evals.benchmark import Benchmark, Item, Record
 from sillok.methods.evals.omnidoc.matching import METHODS, Method
 from sillok.methods.evals.omnidoc.page import check_page, page_key, page_labels, page_name
 from sillok.methods.evals.omnidoc.score import (
@@ -18,7 +18,7 @@ from sillok.methods.evals.omnidoc.score import (
     page_values,
     settle,
 )
-from sillok.methods.evals.predictions import Prediction, Predictions
+from sillok.methods.evals.predictions import Mode, Prediction, Predictions
 
 LANGUAGES = {"en": "language: english", "zh": "language: simplified_chinese"}
 LONGEST = 200_000  # characters of a prediction that are read; the longest page of the demo has 25 thousand

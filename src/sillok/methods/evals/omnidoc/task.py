@@ -12,9 +12,10 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import ChatMessageUser, ContentImage, ContentText
 from inspect_ai.solver import generate
 
-from sillok.methods.evals.benchmark import Mode, Record
+from sillok.methods.evals.benchmark import Record
 from sillok.methods.evals.omnidoc.bench import OmniDocBench
 from sillok.methods.evals.omnidoc.page import check_page, page_key, page_name
+from sillok.methods.evals.predictions import Mode
 
 DATA = "OmniDocBench.json"
 PROMPT = (
