@@ -128,7 +128,7 @@ def test_require(toys: str, wanted: str, code: int) -> None:
 
 
 def test_a_date_names_its_digest(toys: str) -> None:
-    done = sillok("verify", "2024-01-02", "--scale", "smoke", "--minutes", "0.001", "--json")
+    done = sillok("verify", "2024-01-02", "--scale", "smoke", "--minutes", "0.0005", "--json")
     assert done.returncode == 0
     assert json.loads(done.stdout)[0]["id"] == TOY
     assert "left out" in done.stderr
