@@ -110,6 +110,8 @@ _REFERENCE = re.compile(
     r"|step|stage|phase|page|version)\s*\(?|(?:표|그림|식)\s?)$",
     re.IGNORECASE,
 )
+#: "(1) it is fast, and (2) it is small".
+_ENUMERATOR = re.compile(r"(?:(?<=\s)|(?<![\s\S]))\([1-9]\)(?=\s)")
 _PER_SECOND = re.compile(r"초당\s?(?:약\s?|최대\s?)?$")
 _ABOUT = re.compile(
     r"(?:\babout|\baround|\broughly|\bapproximately|\bapprox\.|\bca\.|약|대략|[~∼≈])\s*$", re.IGNORECASE
@@ -128,7 +130,8 @@ def delatex(text: str) -> str:
     if "\\" in text or "$" in text:
         for form, plain in (
             (r"\\times", "×"), (r"\\%", "%"), (r"\\(?:sim|approx)", "~"), (r"\{,\}", ","), (r"\\pm", "±"),
-            (r"\\[,;:! ]", " "), (r"\\(?:text|mathrm|mathbf|textbf|mathit|emph)\{([^{}]*)\}", r"\1"),
+            (r"\\[,;:! ]", " "), (r"\\[()\[\]]", ""),
+            (r"\\(?:text|mathrm|mathbf|textbf|mathit|emph)\{([^{}]*)\}", r"\1"),
             (r"\\(?:rightarrow|to)\b", "→"), (r"\\(?:leq?|geq?)\b", ""),
         ):  # fmt: skip
             text = re.sub(form, plain, text)
@@ -165,6 +168,8 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
     for match in _FIGURE.finditer(text):
         start, end = match.start("number"), match.end()
         before = text[max(0, start - 24) : match.start()]
+        if start > 0 and _ENUMERATOR.match(text, start - 1):
+            continue
         counts = match["scale"] or COUNTER.match(text, end + (text[end : end + 1] == " "))
         if (
             _REFERENCE.search(before) and not (counts and before.rstrip().endswith(("표", "그림", "식")))

@@ -161,8 +161,8 @@ def kind_of(id: str) -> Kind:
 
 
 def key_of(name: str) -> str:
-    """Return a name without case and punctuation: "Long-Bench" and "LongBench" are the same."""
-    return re.sub(r"[^0-9a-zà-ÿ+]", "", name.lower())
+    """Return a name without case, punctuation and plural: "Long-Bench" is "LongBench", and ODEs are ODE."""
+    return re.sub(r"[^0-9a-zà-ÿ+]", "", re.sub(r"(?<=[A-Z]{2})s\Z", "", name).lower())
 
 
 def _is_measure(core: str) -> bool:
@@ -185,7 +185,7 @@ def is_name(token: str, *, opens: bool) -> bool:
         return False
     if re.search(r"[a-z0-9À-ÿ-][A-Z]|[A-Z]{2}|[A-Za-z]-?[0-9]|[0-9][A-Za-z]{2}|[A-Za-z]\+", core):
         return _UNITLIKE.fullmatch(core) is None
-    return core[0].isupper() and not opens
+    return core[0].isupper() and not opens and not (core[1:].islower() and core.lower() in STOP)
 
 
 def terms(text: str, names: Collection[str] = ()) -> list[Term]:
