@@ -5,6 +5,9 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +276,19 @@ def test_the_task_shows_figures_and_asks_the_extractor_where_rules_do_not_decide
     assert np.array_equal(np.asarray(shown), np.asarray(records[0]["decoded_image"]))
     with pytest.raises(ValueError, match="has no picture"):
         record_to_sample(rows[0], folder=tmp_path / "nowhere")
+
+
+def test_without_the_hub_inspects_command_says_so_in_a_line(tmp_path: Path) -> None:
+    command = [
+        Path(sys.executable).with_name("inspect"),
+        "eval",
+        "sillok/visonlyqa",
+        "--model",
+        "sillok/simulated",
+    ]
+    env = os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path), "COLUMNS": "500"}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=200)
+    assert done.returncode != 0
+    said = done.stdout + done.stderr
+    assert "Traceback" not in said
+    assert "Eval_Real is no file here, and the hub does not give it" in said

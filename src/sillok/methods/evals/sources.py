@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+
+
+@functools.cache
+def _kind() -> type[ValueError]:
+    """A kind of ValueError that `inspect eval` prints as one line, without a traceback, where this Inspect has such."""
+    try:
+        from inspect_ai._util.error import PrerequisiteError
+    except ImportError:
+        return ValueError
+
+    class SourceError(ValueError, PrerequisiteError):
+        def __init__(self, message: str) -> None:
+            super().__init__(message)
+            self.message = message.replace("[", r"\[")  # Inspect prints it as markup
+
+    return SourceError
+
+
+def unreadable(message: str) -> ValueError:
+    """The error for data that cannot be had, for callers to raise."""
+    return _kind()(message)
 
 
 def rows(source: str | Path, *, config: str | None = None, split: str | None = None) -> list[dict[str, Any]]:
@@ -29,7 +51,7 @@ def rows(source: str | Path, *, config: str | None = None, split: str | None = N
     else:
         found = list(_hub(str(source), config, split))
     if not found:
-        raise ValueError(f"{source} holds no rows")
+        raise unreadable(f"{source} holds no rows")
     return found
 
 
@@ -41,9 +63,9 @@ def _read(path: Path) -> list[dict[str, Any]]:
         else:
             found = json.loads(text)
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as rows ({error})") from None
+        raise unreadable(f"{path} cannot be read as rows ({error})") from None
     if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise ValueError(f"{path} cannot be read as rows: expected a list of objects")
+        raise unreadable(f"{path} cannot be read as rows: expected a list of objects")
     return found
 
 
@@ -56,10 +78,10 @@ def _hub(source: str, config: str | None, split: str | None) -> Iterator[dict[st
         loaded = load_dataset(source, config, split=split)
     except Exception as error:  # of many kinds: no network, no such data set, a gated one
         line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{source} is no file here, and the hub does not give it ({line[:200]})") from None
+        raise unreadable(f"{source} is no file here, and the hub does not give it ({line[:200]})") from None
     if isinstance(loaded, DatasetDict):
         if len(loaded) > 1:
-            raise ValueError(f"split of {source} must be one of {', '.join(loaded)}")
+            raise unreadable(f"split of {source} must be one of {', '.join(loaded)}")
         loaded = next(iter(loaded.values()))
     yield from loaded
 
@@ -74,7 +96,7 @@ def require(rows: Iterable[dict[str, Any]], keys: Iterable[str], source: str | P
     for index, row in enumerate(rows):
         lacking = [key for key in keys if key not in row]
         if lacking:
-            raise ValueError(
+            raise unreadable(
                 f"{source}: row {index} has no {lacking[0]!r} (it has {', '.join(sorted(row)[:8])}); "
                 "is it a file of another version?"
             )
