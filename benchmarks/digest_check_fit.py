@@ -26,7 +26,7 @@ import planted_set
 
 from sillok.digest import check
 from sillok.digest.check import background, verdicts
-from sillok.digest.check.figures import delatex
+from sillok.digest.check.latex import delatex
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import statement

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sillok.digest.check.figures import delatex, figures, matches
+from sillok.digest.check.figures import figures, matches
+from sillok.digest.check.latex import delatex
 from sillok.digest.check.units import header_unit
 
 

@@ -8,6 +8,7 @@ from sillok.digest.check.comparisons import Direction, directions, opposed
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
+from sillok.digest.check.superlatives import SUPERLATIVES
 from sillok.digest.check.terms import COMMON, Term
 
 #: Part of a sentence's weight of terms that a sentence of the paper must have to be set beside it.
@@ -16,36 +17,32 @@ _ALIKE = 0.3
 _MOST = 3
 #: Characters around a word of comparison whose terms tell what it speaks of.
 _AROUND = 45
+#: Words that are no comparisons and lean one way all the same.
 _MORE: tuple[tuple[int, int, str], ...] = (
     (
         +1, 0,
-        r"\b(?:highest|largest|greatest|biggest|longest|most|double[sd]?|doubling|twice|inflat\w+|wid(?:er|est)|further|richer"
-        r"|extra|over half)\b|가장\s(?:높|큰|컸|크|많|길|긴|깁)|최고|두 배|2배",
+        r"\b(?:most|double[sd]?|doubling|twice|inflat\w+|wid(?:er|est)|further|richer|extra|over half)\b"
+        r"|두 배|2배|최고",
     ),
-    (
-        -1, 0,
-        r"\b(?:lowest|smallest|least|fewest|shortest|halv\w+|half|deflat\w+|narrow(?:er|est)|lighter|thinner)\b"
-        r"|가장\s(?:낮|작|적|짧)|최저|절반|완화",
-    ),
+    (-1, 0, r"\b(?:halv\w+|half|deflat\w+|narrow(?:er|est)|lighter|thinner)\b|절반|완화"),
     (
         0, +1,
-        r"\b(?:best|strongest|easiest|easier|safest|safer|fastest|cheapest|won|first|robust|stable|succeed\w*|top|mild(?:er|est)?"
-        r"|well|helps?|helped|helpful|important|essential)\b|가장\s(?:좋|우수|뛰어|쉬|쉽|빠르|빠른|빨|강|저렴)|1위|최상|안정|강하",
+        r"\b(?:easier|safest|safer|won|first|robust|stable|succeed\w*|top|mild(?:er|est)?|well|helps?|helped|helpful"
+        r"|important|essential)\b|안정|강하",
     ),
     (
         0, -1,
-        r"\b(?:worst|weakest|hardest|harder|riskier|slowest|dearest|dearer|loses|lost|last|fragile|unstable|vulnerable|fails?"
-        r"|badly|harmful|hopeless|useless|negligible)\b|가장\s(?:나쁘|나쁜|저조|어려|어렵|느리|느린|약하|약한|약했|비싸|비싼)|꼴찌"
-        r"|최악|불안정|취약|약하|약했|무너",
+        r"\b(?:harder|riskier|dearer|loses|lost|last|fragile|unstable|vulnerable|fails?|badly|harmful|hopeless|useless"
+        r"|negligible)\b|불안정|취약|약하|약했|무너",
     ),
 )  # fmt: skip
-_COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _MORE]
+_LEANING = [*SUPERLATIVES, *((size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _MORE)]
 
 
 def polar(text: str) -> list[Direction]:
     """Return words of comparison, superlatives and words of success or failure in a sentence, in order."""
     found = directions(text)
-    for size, good, form in _COMPILED:
+    for size, good, form in _LEANING:
         for match in form.finditer(text):
             if not any(one.start < match.end() and match.start() < one.end for one in found):
                 found.append(Direction(match.start(), match.end(), size, good))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from sillok.digest.check.figures import delatex
 from sillok.digest.check.findings import Finding
 from sillok.digest.check.judgement import Judgement
+from sillok.digest.check.latex import delatex
 from sillok.digest.check.models import Embedder, Entailment
 from sillok.digest.check.opinions import Judge, Question, chosen, refine
 from sillok.digest.check.paper import Paper

@@ -10,6 +10,7 @@ from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement, is_count
+from sillok.digest.check.superlatives import SUPERLATIVES
 from sillok.digest.check.terms import Term
 from sillok.digest.check.turns import is_difference, known_sign, size_of
 
@@ -82,36 +83,22 @@ def _values_of(name: str, match: Match, paper: Paper) -> list[Figure]:
     ]
 
 
-_HIGHEST = (
-    r"\b(?:highest|largest|greatest|biggest|longest|most (?=pronounced|expensive|frequent|common))"
-    r"|가장\s(?:높|큰|컸|크|많|길|긴|비싸|비싼)",
-    r"\b(?:lowest|smallest|least|shortest|fewest)\b|가장\s(?:낮|작|적|짧|저렴)",
-)
-_BEST = (
-    r"\b(?:best|strongest|easiest|fastest|quickest|simplest|top-performing)\b|가장\s(?:좋|우수|뛰어|쉬|쉽"
-    r"|빠르|빠른|빨|강력|효과)",
-    r"\b(?:worst|weakest|hardest|toughest|slowest|most (?:difficult|challenging))\b"
-    r"|가장\s(?:나쁘|나쁜|저조|어려|어렵|느리|느린|느렸|취약)",
-)
-
-
 def check_extremes(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Doubt "the highest" of what is the lowest of its column, row or passage, and the other way round."""
-    for forms, good in ((_HIGHEST, False), (_BEST, True)):
-        for sign, form in ((1, forms[0]), (-1, forms[1])):
-            for word in re.finditer(form, claim.text, re.IGNORECASE):
-                index = _nearest(claim, word)
-                if index is None or not found[index]:
-                    continue
-                ranks = [
-                    rank
-                    for match in found[index]
-                    for rank in _ranks(claim.figures[index], match, paper, good)
-                ]
-                if ranks and sign not in ranks and -sign in ranks:
-                    result.doubt(
-                        "extreme", "contradicted", f"{word[0]}: among the paper's values it is the other end"
-                    )
+    for size, good, form in SUPERLATIVES:
+        for word in form.finditer(claim.text):
+            index = _nearest(claim, word)
+            if index is None or not found[index]:
+                continue
+            ranks = [
+                rank
+                for match in found[index]
+                for rank in _ranks(claim.figures[index], match, paper, good != 0)
+            ]
+            if ranks and (size or good) not in ranks and -(size or good) in ranks:
+                result.doubt(
+                    "extreme", "contradicted", f"{word[0]}: among the paper's values it is the other end"
+                )
 
 
 def _nearest(claim: Statement, word: re.Match[str]) -> int | None:

@@ -125,21 +125,6 @@ _OVER_AFTER = re.compile(r"\s?(?:이상|넘|초과|여\s?(?:개|명|장))")
 _UNDER_AFTER = re.compile(r"\s?(?:이하|미만|이내|가까이|안에)")
 
 
-def delatex(text: str) -> str:
-    """Return the text with the LaTeX of figures written out: "$2.1\\times$" becomes "2.1×"."""
-    if "\\" in text or "$" in text:
-        for form, plain in (
-            (r"\\times", "×"), (r"\\%", "%"), (r"\\(?:sim|approx)", "~"), (r"\{,\}", ","), (r"\\pm", "±"),
-            (r"\\[,;:! ]", " "), (r"\\[()\[\]]", ""),
-            (r"\\(?:text|mathrm|mathbf|textbf|mathit|emph)\{([^{}]*)\}", r"\1"),
-            (r"\\(?:rightarrow|to)\b", "→"), (r"\\(?:leq?|geq?)\b", ""),
-        ):  # fmt: skip
-            text = re.sub(form, plain, text)
-        # As Pandoc reads it: "$0.27, from $0.35" are dollars.
-        text = re.sub(r"\$(?=\S)([^$]{1,80})(?<=\S)\$(?![0-9])", r"\1", text)
-    return text
-
-
 def figures(text: str, taken: list[tuple[int, int]] | None = None) -> list[Figure]:
     """Return the figures of a sentence, those inside `taken` stretches (names such as "Llama-3-8B") left out."""
     spans = taken or []

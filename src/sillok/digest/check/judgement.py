@@ -19,6 +19,7 @@ _DIRECTIONS = frozenset(
         "extreme",
         "sides",
         "aligned",
+        "rank-both",
         "rank-compared",
         "rank-extreme",
     )

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from sillok.digest.check.figures import comparable, delatex, figures, matches
+from sillok.digest.check.figures import comparable, figures, matches
 from sillok.digest.check.findings import Verdict
 from sillok.digest.check.judgement import Judgement
+from sillok.digest.check.latex import delatex
 from sillok.digest.check.sentences import plain
 from sillok.digest.text import PaperText, Passage
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 from collections import Counter, defaultdict
@@ -9,8 +10,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from sillok.digest.check.comparisons import Direction
-from sillok.digest.check.figures import Figure, comparable, delatex, figures, matches
+from sillok.digest.check.figures import Figure, comparable, figures, matches
 from sillok.digest.check.grids import Grid
+from sillok.digest.check.latex import written_out
 from sillok.digest.check.reading import (
     IS_DATA,
     called,
@@ -26,7 +28,7 @@ from sillok.digest.check.reading import (
 )
 from sillok.digest.check.sentences import plain, sentences
 from sillok.digest.check.statements import Statement, counts_of, runs, statement
-from sillok.digest.check.terms import key_of, lexicon, stem, terms
+from sillok.digest.check.terms import key_of, lexicon, sized, stem, terms
 from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
 
@@ -62,6 +64,7 @@ class Paper:
 
     def __init__(self, text: PaperText) -> None:
         self.text = text
+        text = self._clean = written_out(text)
         self.statements: list[Statement] = []
         self.names: set[str] = set()
         self.rivals: dict[str, set[str]] = defaultdict(set)
@@ -108,7 +111,7 @@ class Paper:
 
     def _collect(self, text: str) -> None:
         """Note the tokens of a passage, and neighbours joined: "ImageNet 1K" is "ImageNet-1K"."""
-        found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", delatex(text))
+        found = re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’-]*", text)
         self.stems.update(stem(part) for token in found for part in token.split("-"))
         self.sizes.update(float(match[1]) * 1e9 for match in _SIZE.finditer(text))
         for match in _SINGLE.finditer(text):
@@ -122,13 +125,16 @@ class Paper:
         for length in (2, 3, 4):
             self.names.update("".join(tokens[i : i + length]) for i in range(len(tokens) - length + 1))
         for token in re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’/-]*[-/][\w@+.'’/-]+", text):
-            self.names.update(key_of(part) for part in re.split(r"[-/]", token))
+            parts = [key_of(part) for part in re.split(r"[-/]", token)]
+            self.names.update(parts)
+            self.names.update(itertools.accumulate(parts))  # "Qwen2.5-7B" of "Qwen2.5-7B-Instruct"
+        self.names.update(key_of(name) for name in sized(text))
 
     def _prose(self, number: int, passage: Passage) -> None:
         heading = {t.key for t in terms(passage.section)}
-        section = next(n for n, p in enumerate(self.text.passages) if p.section == passage.section)
+        section = next(n for n, p in enumerate(self._clean.passages) if p.section == passage.section)
         before: set[str] = set()
-        whole = [sentence.text for sentence in sentences(delatex(plain(passage.text)))]
+        whole = [sentence.text for sentence in sentences(plain(passage.text))]
         for text in (part[start : start + 2000] for part in whole for start in range(0, len(part), 2000)):
             one = statement(text, called=self.called)
             one.passage, one.context = number, heading | before
@@ -172,12 +178,12 @@ class Paper:
 
     def _table(self, number: int, passage: Passage) -> None:
         rows = [[cell.strip() for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
-        caption = self.captions[number] = caption_keys(self.text.passages, number)
+        caption = self.captions[number] = caption_keys(self._clean.passages, number)
         if len(rows) < 2:
             return
         header = rows[0]
         heads = [{t.key for t in terms(cell, self.called)} for cell in header]
-        inherited = caption_unit(self.text.passages, number)
+        inherited = caption_unit(self._clean.passages, number)
         units = [header_unit(cell) for cell in header]
         units = [
             (inherited, scale) if unit is None and scale == 1.0 else (unit, scale) for unit, scale in units
@@ -230,18 +236,18 @@ class Paper:
         for cell in row[1:]:
             # what tells a row may stand in more than its first cell: "Ours | GPT-4o | 71.2"
             names = spans(cell, self.called)
-            if names and len(cell) < 40 and not figures(delatex(plain(cell)), names):
+            if names and len(cell) < 40 and not figures(plain(cell), names):
                 label |= {t.key for t in terms(cell, self.called) if t.kind == "name"}
         cells: list[tuple[set[str], Figure]] = []
         unit, scale = units[0]
-        self.settings["row", number][line] = figures(delatex(plain(row[0])))
-        for figure in figures(delatex(plain(row[0])), [(t.start, t.end) for t in terms(row[0], self.called)]):
+        self.settings["row", number][line] = figures(plain(row[0]))
+        for figure in figures(plain(row[0]), [(t.start, t.end) for t in terms(row[0], self.called)]):
             places = ((number, "row", line), (number, "column", 0))
             self._cell(row[0], scaled(figure, unit, scale), label | heads[0], caption, number, places)
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
             unit, scale = units[column] if column < len(units) else (None, 1.0)
-            text = delatex(plain(cell))
+            text = plain(cell)
             for figure in figures(text)[:3]:
                 found = scaled(figure, unit, scale)
                 places = ((number, "row", line), (number, "column", column))
@@ -257,8 +263,8 @@ class Paper:
         """Note the figures of a header ("5 steps", "128K"), which stand beside those of its column."""
         names = [(t.start, t.end) for t in terms(cell, self.called) if t.kind == "name"]
         if column:
-            self.settings["column", number][column] = figures(delatex(plain(cell)))
-        for figure in figures(delatex(plain(cell)), names):
+            self.settings["column", number][column] = figures(plain(cell))
+        for figure in figures(plain(cell), names):
             one = figure if figure.unit else replace(figure, unit="?")
             self._cell(cell, one, head, caption, number, ((number, "column", column),))
 
@@ -350,7 +356,7 @@ class Paper:
         if self._initials is None:
             self._initials = " ".join(
                 "".join(word[0] for word in re.findall(r"[A-Za-z]+", p.text)).lower()
-                for p in self.text.passages
+                for p in self._clean.passages
             )
         return len(key) > 2 and key.removesuffix("s") in self._initials
 

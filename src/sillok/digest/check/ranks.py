@@ -20,6 +20,7 @@ from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
+from sillok.digest.check.superlatives import SUPERLATIVES
 from sillok.digest.check.turns import RESOURCES, is_difference
 
 #: Characters within which a word of comparison goes with the name that it compares with.
@@ -38,33 +39,17 @@ _SUBSET = re.compile(
 )
 #: A superlative of an effect ("the largest drop") speaks of differences, not of values.
 _EFFECT = re.compile(
-    r"[- ](?:\w+ ){0,2}(?:loss|drops?|gains?|improvements?|effects?|impact|advantages?|leads?|margins?|gaps?|declines?"
-    r"|benefits?|damage|differences?|decreases?|increases?|jumps?|reductions?|ablation)\b"
+    r"[- ](?:of (?:the|all) )?(?:\w+ ){0,3}(?:loss|drops?|gains?|improvements?|effects?|impact|advantages?|leads?"
+    r"|margins?|gaps?|declines?|benefits?|damage|differences?|decreases?|increases?|jumps?|reductions?|ablation)\b"
     r"|[가-힣]{0,3}\s(?:폭의\s)?(?:손실|향상|개선|이득|영향|효과|하락|격차|차이|감소|증가|기여|악화|폭)",
     re.IGNORECASE,
 )
 _EFFECT_BEFORE = re.compile(
     r"(?:손실|향상|개선|이득|영향|효과|하락|격차|차이|감소|증가|기여|악화|폭|우위|이점)[이은는가도]?\s\Z"
 )
-_SUPERLATIVES: tuple[tuple[int, int, str], ...] = (
-    (+1, 0, r"\b(?:highest|largest|greatest|biggest|longest|heaviest)\b|가장\s(?:높|큰|컸|크|큽|많|길|긴|깁)"
-        r"|최고(?=[를로였입이 ])(?! 성능)"),
-    (-1, 0, r"\b(?:lowest|smallest|fewest|shortest|lightest)\b|가장\s(?:낮|작|적|짧)|최저"),
-    (
-        0, +1,
-        r"\b(?:best|strongest|fastest|quickest|cheapest|tops|topped|first place|ranks first|comes first|leads all)\b"
-        r"|가장\s(?:좋|우수|뛰어|빠르|빠른|빨|강|저렴|효율)|1위|최상",
-    ),
-    (
-        0, -1,
-        r"\b(?:worst|weakest|slowest|dearest|most expensive|comes last|ranks last|in last)\b"
-        r"|가장\s(?:나쁘|나쁜|나빴|저조|느리|느린|느렸|약하|약한|약했|뒤처|비싸|비싼|비쌌)|꼴찌|최하위|최악",
-    ),
-)  # fmt: skip
 _CUT = re.compile(
     r"[,;:](?![0-9])|\b(?:and|but|while|whereas|although|though)\b|(?<=지만)\s|(?<=[가-힣][고며])\s|(?<=으나)\s"
 )
-_COMPILED = [(size, good, re.compile(form, re.IGNORECASE)) for size, good, form in _SUPERLATIVES]
 
 
 class _Told(NamedTuple):
@@ -220,7 +205,7 @@ def _signs(line: Line, mine: set[int], theirs: set[int], turn: Direction) -> lis
 def _extremes(
     claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
 ) -> Iterator[_Told]:
-    for size, good, form in _COMPILED:
+    for size, good, form in SUPERLATIVES:
         for word in form.finditer(claim.text):
             before = claim.text[max(0, word.start() - 24) : word.start()]
             if _PARTIAL.search(before) or _EFFECT_BEFORE.search(before):

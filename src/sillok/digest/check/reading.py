@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
-from sillok.digest.check.figures import Figure, delatex
+from sillok.digest.check.figures import Figure
 from sillok.digest.check.sentences import plain
 from sillok.digest.check.terms import STOP, key_of, lexicon, terms
 from sillok.digest.check.units import Unit, unit_after
@@ -90,7 +90,7 @@ def caption_keys(passages: Sequence[Passage], number: int) -> set[str]:
     """The keys of a table's caption and heading."""
     keys = {t.key for t in terms(passages[number].section)}
     caption = _caption(passages, number)
-    return keys | {t.key for t in terms(delatex(plain(caption.text)))} if caption is not None else keys
+    return keys | {t.key for t in terms(plain(caption.text))} if caption is not None else keys
 
 
 def caption_unit(passages: Sequence[Passage], number: int) -> Unit | None:

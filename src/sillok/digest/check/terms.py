@@ -62,6 +62,11 @@ _VERSION = re.compile(
     r"\s(?:v?[0-9](?:\.[0-9]{1,2})?[- ][0-9]{1,3}(?:\.[0-9]+)?[bB](?:-[A-Za-z][\w.]*)*|v[0-9](?:\.[0-9]+)?(?:-\w+)*"
     r"|[0-9](?:\.[0-9]{1,2})?\s(?:Pro|Sonnet|Opus|Haiku|Flash|Ultra|Nano|Turbo|Large|Mini|Instruct|Chat))(?![A-Za-z0-9.]*[A-Za-z0-9])"
 )
+#: "RTX 5090", "RTX A6000".
+_CARDS = frozenset(("RTX", "GTX", "GeForce", "Radeon", "Quadro", "Titan"))
+_CARD = re.compile(r"\s(?:[A-Z]?[0-9]{3,4}|Titan)(?:\s(?:Ti|SUPER|XT|Ada)\b)?(?![\w.%])")
+#: "Qwen3 Base", after a name with a figure.
+_EDITION = re.compile(r"\s(?:Base|Instruct|Chat|Coder|Thinking)(?![\w-])")
 _UNITLIKE = re.compile(
     r"[0-9][0-9.,]*(?:[kKMBTx%]|[GMTk]i?B|ms|s|m|km|mm|cm|h|W|J|dB|Hz|[kMG]Wh|[GMk]bit/s|fps|K)?"
 )
@@ -165,6 +170,22 @@ def key_of(name: str) -> str:
     return re.sub(r"[^0-9a-zà-ÿ+]", "", re.sub(r"(?<=[A-Z]{2})s\Z", "", name).lower())
 
 
+_SIZED = re.compile(
+    r"(?P<name>(?:[A-Z]|[a-z]+[A-Z0-9])[\w.]*(?:[- ][A-Za-z0-9.]+)??[- ]?)(?<![0-9.])[0-9]+(?:\.[0-9]+)?[BM]"
+    r"(?:-[A-Za-z]\w*)?"
+    r"(?P<more>(?:(?:\s?[/,&]\s?|,?\s(?:and|or)\s|[와과]\s?)[0-9]+(?:\.[0-9]+)?[BM](?![A-Za-z]))+)"
+)
+
+
+def sized(text: str) -> dict[str, int]:
+    """Return the names that a list of sizes stands for, each with where its size begins: "Qwen3-4B, 14B and 32B"."""
+    return {
+        match["name"] + size[0]: match.start("more") + size.start()
+        for match in _SIZED.finditer(text)
+        for size in re.finditer(r"[0-9.]+[BM]", match["more"])
+    }
+
+
 def _is_measure(core: str) -> bool:
     """Tell whether a token is a unit, with or without a figure before it: "23.4kJ", "mW"."""
     number = re.match(r"[0-9][0-9.,]*", core)
@@ -213,7 +234,7 @@ def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
             index += length
             continue
         opens = not korean and not re.search(r"[A-Za-z0-9]", text[:start])
-        version = _VERSION.match(text, end) if re.match("[A-Za-z]", token) else None
+        version = _version(text, token, end)
         if version is not None and is_name(token, opens=False) and token.lower() not in STOP:
             end = version.end()  # "LLaMA 3.1-8B" is one name
             found.append(Term(key_of(text[start:end]), "name", start, end))
@@ -228,6 +249,18 @@ def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
         ):
             found.append(Term("~" + stems[index], "word", start, end))
         index += 1
+    return found
+
+
+def _version(text: str, token: str, end: int) -> re.Match[str] | None:
+    """What belongs to a name behind it."""
+    if not re.match("[A-Za-z]", token):
+        return None
+    if token in _CARDS:
+        return _CARD.match(text, end)
+    found = _VERSION.match(text, end)
+    if found is None and re.search("[0-9]", token):
+        found = _EDITION.match(text, end)
     return found
 
 

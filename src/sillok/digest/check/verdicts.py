@@ -23,7 +23,7 @@ from sillok.digest.check.replaced import check_replaced
 from sillok.digest.check.signals import clarity, context, covered, margin, telling, weighs
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import other_column
-from sillok.digest.check.terms import is_name, key_of, lexicon
+from sillok.digest.check.terms import is_name, key_of, lexicon, sized
 from sillok.digest.check.turns import check_direction, check_pairs, check_sides, is_difference
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
@@ -32,6 +32,8 @@ SAME_CONTEXT = 0.22
 SAME_CONTEXT_LONG = 0.1
 #: Another value in a context that is better by this factor and margin contradicts.
 BETTER, MARGIN = 1.3, 0.12
+#: Share of its context where another unit is told, and none beside the figure itself.
+_BARE = 0.75
 
 
 def judge(claim: Statement, paper: Paper) -> Judgement:
@@ -193,9 +195,11 @@ def _weigh(
         told = f"{printed}: the paper says {_text(rival)} there"
         result.doubt("outdone", "contradicted", told, clarity(claim, paper))
         return
-    wrong_unit = next(
-        (m for m in unit_only if m.score > BETTER * best.score + MARGIN and not m.conflicts), None
-    )
+    bare = figure.unit and all(
+        m.figure.unit in ("", "?") for m in fitting
+    )  # where the paper has it without a unit
+    least = _BARE * best.score if bare else BETTER * best.score + MARGIN
+    wrong_unit = next((m for m in unit_only if m.score > least and not m.conflicts), None)
     if wrong_unit is None and figure.unit and best.figure.printed != figure.printed:
         wrong_unit = next(  # "1.6 minutes" is 94 seconds, rounded; yet the paper says 1.6 seconds
             (m for m in others if m.figure.printed == figure.printed and m.score > best.score), None
@@ -308,6 +312,10 @@ def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
     """Tell whether a figure is part of a name that the paper has too: the "2" and the "13B" of "Llama 2 13B"."""
     if figure.unit or figure.word:
         return False
+    if any(
+        start == figure.start and paper.has_name(key_of(name)) for name, start in sized(claim.text).items()
+    ):
+        return True
     before = re.search(r"(?:[A-Za-z][\w.+]*[ -])(?:[0-9][\w.]{0,4}[ -])?\Z", claim.text[: figure.start][-40:])
     if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
         return False

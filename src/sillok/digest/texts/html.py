@@ -138,10 +138,16 @@ def _within_note(element: Any) -> bool:
     return "ltx_note_mark" in _classes(element)
 
 
+_CELL_MARK = re.compile(r"[a-e*†‡§¶](?:\s?,?\s?[a-e*†‡§¶])?")
+
+
 def _superscript(sup: Any) -> None:
     content = sup.text_content().strip()
     if sup.xpath(".//a[starts-with(@href, '#')]") and re.fullmatch(r"\[?[0-9*†‡§]{1,3}\]?", content):
         sup.drop_tree()  # the mark of a footnote
+        return
+    if _CELL_MARK.fullmatch(content) and any(True for _ in sup.iterancestors("td", "th")):
+        sup.drop_tree()  # the mark of a note below the table
         return
     previous = sup.getprevious()
     before = (previous.tail if previous is not None else sup.getparent().text) or ""
