@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure
 from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement, is_count
-from sillok.digest.check.superlatives import SUPERLATIVES
+from sillok.digest.check.superlatives import Superlative, superlatives
 from sillok.digest.check.terms import Term
 from sillok.digest.check.turns import is_difference, known_sign, size_of
 
@@ -85,26 +83,25 @@ def _values_of(name: str, match: Match, paper: Paper) -> list[Figure]:
 
 def check_extremes(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Doubt "the highest" of what is the lowest of its column, row or passage, and the other way round."""
-    for size, good, form in SUPERLATIVES:
-        for word in form.finditer(claim.text):
-            index = _nearest(claim, word)
-            if index is None or not found[index]:
-                continue
-            ranks = [
-                rank
-                for match in found[index]
-                for rank in _ranks(claim.figures[index], match, paper, good != 0)
-            ]
-            if ranks and (size or good) not in ranks and -(size or good) in ranks:
-                result.doubt(
-                    "extreme", "contradicted", f"{word[0]}: among the paper's values it is the other end"
-                )
+    for word in superlatives(claim.text):
+        index = _nearest(claim, word)
+        if word.place > 1 or index is None or not found[index]:
+            continue
+        sign = word.size or word.good
+        ranks = [
+            rank
+            for match in found[index]
+            for rank in _ranks(claim.figures[index], match, paper, word.good != 0)
+        ]
+        if ranks and sign not in ranks and -sign in ranks:
+            told = f"{claim.text[word.start : word.end]}: among the paper's values it is the other end"
+            result.doubt("extreme", "contradicted", told)
 
 
-def _nearest(claim: Statement, word: re.Match[str]) -> int | None:
+def _nearest(claim: Statement, word: Superlative) -> int | None:
     """The figure that a superlative goes with: the nearest one within reach."""
     near = [
-        (max(f.start - word.end(), word.start() - f.end), n)
+        (max(f.start - word.end, word.start - f.end), n)
         for n, f in enumerate(claim.figures)
         if f.digits > 1 and not is_count(f)
     ]

@@ -12,8 +12,8 @@ from sillok.digest.check.statements import Statement, counted, is_count
 def check_counts(claim: Statement, found: list[list[Match]], paper: Paper, result: Judgement) -> None:
     """Compare each count of a sentence with the paper's counts of the same thing."""
     for index, figure in enumerate(claim.figures):
-        if not is_count(figure):
-            continue
+        if not is_count(figure) or figure.value in paper.sizes:
+            continue  # "the 7B model" is the size of one
         things = counted(claim, index)
         if not things:
             continue

@@ -222,6 +222,8 @@ def _same_metric(one: Concept, other: Concept) -> bool:
         return True
     if {one.id, other.id} <= {"accuracy", "success", "pass-rate", "exact-match", "total-score"}:
         return True  # a share of what was done right, under whatever name
+    if {one.id, other.id} == {"agreement", "exact-match"}:
+        return True
     if one.family == other.family and (one.id == one.family or other.id == other.family):
         return True
     if {one.id, other.id} <= {"speed", "fps", "throughput", "latency", "time"}:

@@ -18,6 +18,7 @@ from sillok.digest.check.reading import (
     called,
     caption_keys,
     caption_unit,
+    editions,
     is_base,
     misspelt,
     own_names,
@@ -318,11 +319,13 @@ class Paper:
 
     def _alias(self) -> None:
         """Names that stand for one another: misspelt ones, and "AdamW" for "SyncAdamW", which has its rivals too."""
-        for one, other in misspelt([key for key in {*self.rivals, *self.placed} if not key.startswith("~")]):
+        told = {t.key for one in self.statements for t in one.terms if t.kind == "name"}
+        names = {key for key in {*self.rivals, *self.placed} if not key.startswith("~")}
+        for one, other in (*misspelt(list(names)), *editions(names | told)):
             self._same(one, other)
             self.rivals[one].discard(other)
             self.rivals[other].discard(one)
-        told = {t.key for one in self.statements for t in one.terms if t.kind == "name" and len(t.key) >= 5}
+        told = {key for key in told if len(key) >= 5}
         for long in [key for key in self.rivals if len(key) >= 5 and key.isalnum()]:
             for short in told:
                 if part_of(short, long) and short not in self.rivals[long]:

@@ -20,33 +20,13 @@ from sillok.digest.check.judgement import Judgement
 from sillok.digest.check.matching import Match
 from sillok.digest.check.paper import Paper
 from sillok.digest.check.statements import Statement
-from sillok.digest.check.superlatives import SUPERLATIVES
+from sillok.digest.check.superlatives import Superlative, superlatives
 from sillok.digest.check.turns import RESOURCES, is_difference
 
 #: Characters within which a word of comparison goes with the name that it compares with.
 _REACH = 70
 #: Measures of which "better" does not speak where they are not named.
 _AMOUNTS = frozenset(RESOURCES) | {"token", "parameter", "count", "step"}
-_PARTIAL = re.compile(
-    r"\b(?:second|third|next|two|three|on)[- ]\Z|두 번째로\s|다음으로\s|(?:기존|베이스라인)[^,]{0,8}\Z",
-    re.IGNORECASE,
-)
-_SUBSET = re.compile(
-    r"(?:[- ]\w+){0,2}[- ](?:baselines?|competitors?|rivals?|prior|previous|earlier|existing|published"
-    r"|alternative|case)\b"
-    r"|[가-힣]{0,3}\s?(?:베이스라인|기준 모델|경쟁|기존|비교 모델)",
-    re.IGNORECASE,
-)
-#: A superlative of an effect ("the largest drop") speaks of differences, not of values.
-_EFFECT = re.compile(
-    r"[- ](?:of (?:the|all) )?(?:\w+ ){0,3}(?:loss|drops?|gains?|improvements?|effects?|impact|advantages?|leads?"
-    r"|margins?|gaps?|declines?|benefits?|damage|differences?|decreases?|increases?|jumps?|reductions?|ablation)\b"
-    r"|[가-힣]{0,3}\s(?:폭의\s)?(?:손실|향상|개선|이득|영향|효과|하락|격차|차이|감소|증가|기여|악화|폭)",
-    re.IGNORECASE,
-)
-_EFFECT_BEFORE = re.compile(
-    r"(?:손실|향상|개선|이득|영향|효과|하락|격차|차이|감소|증가|기여|악화|폭|우위|이점)[이은는가도]?\s\Z"
-)
 _CUT = re.compile(
     r"[,;:](?![0-9])|\b(?:and|but|while|whereas|although|though)\b|(?<=지만)\s|(?<=[가-힣][고며])\s|(?<=으나)\s"
 )
@@ -205,29 +185,19 @@ def _signs(line: Line, mine: set[int], theirs: set[int], turn: Direction) -> lis
 def _extremes(
     claim: Statement, found: list[list[Match]], said: set[str], grids: list[Grid], paper: Paper
 ) -> Iterator[_Told]:
-    for size, good, form in SUPERLATIVES:
-        for word in form.finditer(claim.text):
-            before = claim.text[max(0, word.start() - 24) : word.start()]
-            if _PARTIAL.search(before) or _EFFECT_BEFORE.search(before):
-                continue
-            if _SUBSET.match(claim.text, word.end()) or _EFFECT.match(claim.text, word.end()):
-                continue
-            if any(
-                t.start < word.end() and word.start() < t.end and t.key in paper.heads for t in claim.terms
-            ):
-                continue  # "worst ratio" is a column of its own
-            verdicts = []
-            for grid in grids:
-                verdicts += _extreme(claim, word, size, good, found, grid, said, paper)
-            if verdicts and (all(verdicts) or not any(verdicts)):
-                yield _Told(verdicts[0], "rank-extreme", word[0])
+    for one in superlatives(claim.text):
+        if any(t.start < one.end and one.start < t.end and t.key in paper.heads for t in claim.terms):
+            continue  # "worst ratio" is a column of its own
+        verdicts = []
+        for grid in grids:
+            verdicts += _extreme(claim, one, found, grid, said, paper)
+        if verdicts and (all(verdicts) or not any(verdicts)):
+            yield _Told(verdicts[0], "rank-extreme", claim.text[one.start : one.end])
 
 
 def _extreme(
     claim: Statement,
-    word: re.Match[str],
-    size: int,
-    good: int,
+    word: Superlative,
     found: list[list[Match]],
     grid: Grid,
     said: set[str],
@@ -263,39 +233,38 @@ def _extreme(
             if (t.kind == "name" or t.key in claim.subjects) and start <= t.start and t.end <= end
         ]
         lines: set[int] = set()
-        for term in sorted(named, key=lambda t: max(t.start - word.end(), word.start() - t.end)):
+        for term in sorted(named, key=lambda t: max(t.start - word.end, word.start - t.end)):
             lines = _lines_of(grid, paper.known_as((term.key,)), said)
             if lines:
                 break
         chosen = [line for line, tell in grid.measures.items() if _named(tell, said) and line in grid.lines]
-        if not chosen and good:
+        if not chosen and word.good:
             chosen = [n for n in grid.lines if not grid.measures.get(n, frozenset()) & _AMOUNTS]
         pairs = {(entity, line) for entity in lines for line in chosen}
     for entity, number in pairs:
         line = grid.lines[number]
-        sign = size or good * line.polarity
+        sign = word.size or word.good * line.polarity
         if not sign or entity not in line.values or len(set(line.values.values())) < 3:
             continue
         value, rest = sign * line.values[entity], sorted(sign * v for v in line.values.values())
-        if value >= rest[-1]:
+        above = sum(other > value for other in rest)
+        if above == word.place - 1:
             verdicts.append(True)
-        elif (
-            value < rest[len(rest) // 2]
-        ):  # of a subset it may be the first, and is then hardly in the lower half
-            verdicts.append(False)
+        elif value < rest[len(rest) // 2] or (above == 0 and word.place == 2):
+            verdicts.append(False)  # of a subset it may be the first, and is then hardly in the lower half
     return verdicts
 
 
-def _clause(claim: Statement, word: re.Match[str]) -> tuple[int, int]:
+def _clause(claim: Statement, word: Superlative) -> tuple[int, int]:
     """The stretch around a superlative up to the next comma or connective."""
     cuts = [m.end() for m in _CUT.finditer(claim.text)]
-    start = max((cut for cut in cuts if cut <= word.start()), default=0)
-    return start, min((cut for cut in cuts if cut > word.end()), default=len(claim.text))
+    start = max((cut for cut in cuts if cut <= word.start), default=0)
+    return start, min((cut for cut in cuts if cut > word.end), default=len(claim.text))
 
 
-def _figure_near(claim: Statement, word: re.Match[str]) -> int | None:
+def _figure_near(claim: Statement, word: Superlative) -> int | None:
     near = [
-        (max(f.start - word.end(), word.start() - f.end), n)
+        (max(f.start - word.end, word.start - f.end), n)
         for n, f in enumerate(claim.figures)
         if (f.digits > 1 or f.decimals) and not f.word
     ]

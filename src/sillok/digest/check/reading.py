@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 
@@ -99,6 +99,25 @@ def caption_unit(passages: Sequence[Passage], number: int) -> Unit | None:
     match = caption and re.search(r"\bin (milliseconds|seconds|minutes|hours|days)\b", caption.text)
     found = unit_after(match[1], 0) if match else None
     return found[0] if found else None
+
+
+_EDITION = re.compile(r"[0-9]{1,3}b(?:base|instruct|chat|it)?|base|instruct|chat|it")
+
+
+def editions(names: Collection[str]) -> Iterator[tuple[str, str]]:
+    """Pairs of a name and one of a size or edition of it; "llama" too where one "llama318b" is all there is."""
+    families: dict[str, set[str]] = defaultdict(set)
+    for name in names:
+        match = re.match(r"([a-z]{3,})[0-9]", name)
+        if match:
+            families[match[1]].add(name)
+    for family, members in families.items():
+        if len(members) == 1 and family in names:
+            yield family, next(iter(members))
+        for short in members:
+            for long in members - {short}:
+                if long.startswith(short) and _EDITION.fullmatch(long[len(short) :]):
+                    yield short, long
 
 
 def part_of(short: str, long: str) -> bool:

@@ -267,7 +267,11 @@ def _version(text: str, token: str, end: int) -> re.Match[str] | None:
 def _overrides(token: str, length: int) -> bool:
     """A name with inner capitals or digits is a name although its stem is in the glossary ("ReCall")."""
     core = token.split("@")[0].removesuffix("s")
-    return length == 1 and re.search(r"[a-z][A-Z]", core) is not None and core not in ("nDCG", "chrF", "mIoU")
+    return (
+        length == 1
+        and re.search(r"[a-z][A-Z]", core) is not None
+        and core not in ("nDCG", "chrF", "mIoU", "mF1")
+    )
 
 
 def _parts(token: str, start: int, known: Lexicon) -> list[tuple[str, int, int]]:
@@ -278,6 +282,10 @@ def _parts(token: str, start: int, known: Lexicon) -> list[tuple[str, int, int]]
             token, end = token[:-2], end - 2
     if "-" not in token and "/" not in token and "." not in token.rstrip("."):
         return [(token, start, end)]
+    if sizes := re.fullmatch(r"(.+?[0-9][BM])(?:/[0-9.]+[BM])+(?:-.*)?", token):
+        return [
+            (sizes[1], start, start + len(sizes[1]))
+        ]  # the others are among the paper's names, see `sized`
     if re.match(r"[0-9]", token) or not is_name(token, opens=False):
         return [(m[0], start + m.start(), start + m.end()) for m in re.finditer(r"[^-/]+", token)]
     stems = [stem(part) for part in token.split("-")]
