@@ -59,9 +59,10 @@ def check_anchors(claim: Statement, found: list[list[Match]], paper: Paper, resu
             kind = "subject"
         if _usurped(claim, found, telling, rivals - said, name, kind, paper, result):
             continue
+        kind += "-fore" if key in paper.fore and kind != "object" else ""
         if key in paper.placed and kind != "object":
             result.doubt(f"loose-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
-        elif kind in ("name", "place", "subject"):
+        elif kind.removesuffix("-fore") in ("name", "place", "subject"):
             result.doubt(f"stray-{kind}", "not found", f"{name}: no figure of this sentence stands with it")
 
 

@@ -12,6 +12,8 @@ from sillok.digest.check.superlatives import Superlative, superlatives
 from sillok.digest.check.terms import Term
 from sillok.digest.check.turns import is_difference, known_sign, size_of
 
+#: Of what is measured in them, less is better.
+RESOURCE_UNITS = frozenset(("s", "byte", "$", "J"))
 #: Characters within which a word of comparison goes with the name that it compares with.
 _REACH = 60
 
@@ -113,11 +115,13 @@ def _ranks(claimed: Figure, match: Match, paper: Paper, good: bool) -> list[int]
     """+1 where a figure is the highest of a group of three or more, -1 where the lowest, 0 between; or by goodness."""
     one, figure = match.statement, match.figure
     sign = 1
-    if good:
+    if good and claimed.unit in RESOURCE_UNITS:
+        sign = -1
+    elif good:
         sign = (paper.leaning(one) if one.cell else 0) or known_sign(
             one.bound[match.index], claimed.unit, paper
         )
-        sign = sign or (-1 if figure.unit in ("s", "byte", "$", "J") else 0)
+        sign = sign or (-1 if figure.unit in RESOURCE_UNITS else 0)
     ranks = []
     for place in one.places:
         if place[1] == "section":

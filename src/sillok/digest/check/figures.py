@@ -107,7 +107,7 @@ _FRACTION = re.compile(r"(?P<below>[0-9][0-9,]*)\s?분의\s?(?P<above>[0-9]+)")
 _FACTOR = re.compile(r"\b(?:factor of|factors of)\s*$", re.IGNORECASE)
 _REFERENCE = re.compile(
     r"(?:\b(?:table|tab\.|figure|fig\.|section|sec\.|appendix|equation|eq\.|algorithm|chapter|theorem|lemma"
-    r"|step|stage|phase|page|version)\s*\(?|(?:표|그림|식)\s?)$",
+    r"|step|stage|phase|page|version)\s*\(?|\b(?:sub-?task|task|track)\s|(?:표|그림|식|과제)\s?)$",
     re.IGNORECASE,
 )
 #: "(1) it is fast, and (2) it is small".
@@ -157,7 +157,8 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
             continue
         counts = match["scale"] or COUNTER.match(text, end + (text[end : end + 1] == " "))
         if (
-            _REFERENCE.search(before) and not (counts and before.rstrip().endswith(("표", "그림", "식")))
+            _REFERENCE.search(before)
+            and not (counts and before.rstrip().endswith(("표", "그림", "식", "과제")))
         ) or re.match(r"(?:st|nd|rd|th)\b|[/:][0-9]|\s?번째|\s?백분위", text[end : end + 4]):
             continue
         printed = match["number"].replace(",", "")
@@ -172,7 +173,9 @@ def _numerals(text: str, spans: list[tuple[int, int]]) -> Iterator[Figure]:
         unit = Unit("$") if match["dollar"] else Unit("")
         if (found := unit_after(text, end)) is not None:
             unit, end = found
-        elif (counter := COUNTER.match(text, end + (text[end : end + 1] == " "))) is not None:
+        elif (
+            not decimals and (counter := COUNTER.match(text, end + (text[end : end + 1] == " "))) is not None
+        ):
             end = counter.end()
         if unit.base == "m" and re.search(r"(?:초속|초당)\s?(?:약\s?)?$", before):
             unit = Unit("m/s", unit.factor)

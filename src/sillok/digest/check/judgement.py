@@ -30,7 +30,18 @@ _NAMES = frozenset(
 #: Log-odds from which on a doubt is worth a line to the reader.
 _TOLD = 0.1
 #: Kinds of doubt that are weighed apart in sentences without figures.
-_PLAIN = frozenset(("rank-compared", "rank-extreme", "replaced", "displaced", "sides", "aligned"))
+_PLAIN = frozenset(
+    (
+        "rank-compared",
+        "rank-extreme",
+        "replaced",
+        "replaced-fore",
+        "displaced",
+        "displaced-fore",
+        "sides",
+        "aligned",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,14 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
     unit_only: list[Match] = []
     others: list[Match] = []
     readings = [figure, *_elided(claim, index)]
+    if figure.unit in ("point", "pp"):
+        readings.append(replace(figure, unit="%"))  # "+0.8 %" of an accuracy are points, told rightly
     for number, one in enumerate(paper.statements):
         for place, found in enumerate(one.figures):
-            fits = comparable(figure, found)
+            fits = any(comparable(reading, found) for reading in readings[:1] + readings[-1:])
             equal = any(comparable(reading, found) and matches(reading, found) for reading in readings)
             equal = equal or (bool(figure.unit) and not found.unit and _left_out(figure, place, one))
-            equal = equal and not (found.word and figure.decimals)
+            equal = (equal or _share(figure, found)) and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
                 continue
@@ -67,6 +69,15 @@ def _elided(claim: Statement, index: int) -> list[Figure]:
         replace(figure, unit=unit, value=figure.value * factor, step=figure.step * factor)
         for unit, factor in units.items()
     ]
+
+
+def _share(figure: Figure, found: Figure) -> bool:
+    """Tell whether one figure is a percentage and the other the same share of 1: "93 %" and "0.93"."""
+    if figure.unit == "%" and found.unit in ("", "?") and found.decimals and 0 < found.value <= 1:
+        return matches(replace(figure, unit="", value=figure.value / 100, step=figure.step / 100), found)
+    if found.unit == "%" and figure.unit == "" and figure.decimals and 0 < figure.value <= 1:
+        return matches(replace(figure, unit="%", value=100 * figure.value, step=100 * figure.step), found)
+    return False
 
 
 def _left_out(figure: Figure, place: int, one: Statement) -> bool:

@@ -15,14 +15,18 @@ from sillok.digest.check.grids import Grid
 from sillok.digest.check.latex import written_out
 from sillok.digest.check.reading import (
     IS_DATA,
+    Part,
+    better,
     called,
     caption_keys,
     caption_unit,
+    differing,
     editions,
     is_base,
     misspelt,
     own_names,
     part_of,
+    parts,
     scaled,
     spans,
     variants,
@@ -33,9 +37,10 @@ from sillok.digest.check.terms import key_of, lexicon, sized, stem, terms
 from sillok.digest.check.units import Unit, header_unit, unit_after
 from sillok.digest.text import PaperText, Passage
 
+#: Columns from one part of a table to the next, in the numbers of columns.
+_COLUMNS = 1000
 _SIZE = re.compile(r"[A-Za-z][\w.]*[ -](?:[0-9.]+[ -])?([0-9]+(?:\.[0-9]+)?)[bB]\b")
 _SINGLE = re.compile(r"\b(?:one|an?|per|each|every)[ -]([a-z]{3,12})\b", re.IGNORECASE)
-_BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
 
 
 class Paper:
@@ -92,6 +97,7 @@ class Paper:
         self.single: set[str] = set()
         self.sizes: set[float] = set()
         self.thin = text.source == "abstract" or all(p.kind in ("title", "abstract") for p in text.passages)
+        self.fore: set[str] = set()
         self._standing: dict[tuple[Figure, tuple[int, str, int]], bool] = {}
         self._shown: dict[str, str] = {}
         self._data: Counter[str] = Counter()
@@ -144,9 +150,12 @@ class Paper:
             self.beside[section, "section", 0] += [f for f in one.figures if f.digits > 2]
             self.statements.append(one)
             self.keys[number].update(t.key for t in one.terms)
+            if passage.kind in ("title", "abstract"):
+                self.fore.update(t.key for t in one.terms)
             before = before | one.keys
             self._lists(one)
-            self._captioned(one.text)
+            for key, sign in better(one.text):
+                self.polarity.setdefault(key, sign)
 
     def _lists(self, one: Statement) -> None:
         """Names in a list are rivals of one another, and so are the things of a longer list."""
@@ -168,71 +177,63 @@ class Paper:
         for key in group:
             self.rivals[key] |= group - {key}
 
-    def _captioned(self, text: str) -> None:
-        """Note what a caption says of metrics: "FVD (lower is better)"."""
-        for match in _BETTER.finditer(text):
-            sign = 1 if match[1].lower() in ("higher", "more") else -1
-            before = re.split(r"[.;:]|\bis\b", text[max(0, match.start() - 60) : match.start()])[-1]
-            for term in terms(before):
-                if term.kind != "word":
-                    self.polarity.setdefault(term.key, sign)
-
     def _table(self, number: int, passage: Passage) -> None:
         rows = [[cell.strip() for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
-        caption = self.captions[number] = caption_keys(self._clean.passages, number)
-        if len(rows) < 2:
+        self.captions[number] = caption_keys(self._clean.passages, number)
+        labels: list[set[str]] = []
+        for order, part in enumerate(parts(rows)):
+            labels += self._part(number, order * _COLUMNS, part)
+        if not labels:
             return
-        header = rows[0]
-        heads = [{t.key for t in terms(cell, self.called)} for cell in header]
+        concepts = lexicon().concepts
+        self.last.append({key for key in labels[-1] if not key.startswith("~") and key not in concepts})
+        names = [{k for k in label if not k.startswith("~")} for label in labels]
+        for key, others in differing(names):
+            self.rivals[key] |= others
+
+    def _part(self, number: int, first: int, part: Part) -> list[set[str]]:
+        """Read a part of a table, its columns numbered from `first` on; return its rows' labels."""
+        heads = [{t.key for t in terms(cell, self.called)} for cell in part.header]
         inherited = caption_unit(self._clean.passages, number)
-        units = [header_unit(cell) for cell in header]
+        units = [header_unit(cell) for cell in part.header]
         units = [
             (inherited, scale) if unit is None and scale == 1.0 else (unit, scale) for unit, scale in units
         ]
-        for column, cell in enumerate(header):
+        known = lexicon().concepts
+        for column, cell in enumerate(part.header):
             mark = -1 if "↓" in cell else 1 if "↑" in cell else 0
-            self.marks[number, column] = mark
-            known = lexicon().concepts
+            place = first + column if column else 0
+            self.marks[number, place] = mark
             metrics = {key for key in heads[column] if key in known and known[key].metric}
             for key in metrics or heads[column] if mark else ():
                 self.polarity.setdefault(key, mark)
+            self._header(number, place, cell, heads[column])
+            self.lines["column", number][place] = heads[column]
         labels: list[set[str]] = []
-        for column, cell in enumerate(header):
-            self._header(number, column, cell, heads[column], caption)
-            self.lines["column", number][column] = heads[column]
-        for line, row in enumerate(rows[1:], start=1):
-            label, cells = self._row(number, line, row, heads, units, caption)
+        for line, row, above in part.rows:
+            label, cells = self._row((number, line, first), row, above, heads, units)
             labels.append(label)
             self.lines["row", number][line] = label
             if is_base(row[0], label, self.title):
                 self.bases.append(label)
             self.rows.append((number, label, cells))
-        concepts = lexicon().concepts
-        self.last.append({key for key in labels[-1] if not key.startswith("~") and key not in concepts})
         self.heads.update(key for head in heads[1:] for key in head)
         self.placed.update(key for head in (*heads, *labels) for key in head)
-        names = [{k for k in label if not k.startswith("~")} for label in labels]
-        for one in names:
-            for other in names:
-                for key in one - other:  # of rows that share words, what differs is the rival
-                    self.rivals[key] |= other - one
         self._rival({k for head in heads[1:] for k in head if not k.startswith("~")})
-        common = [head for head in heads[1:] if head]
-        for one in common:
-            for other in common:
-                for key in one - other:  # of headers that share words, what differs is the rival
-                    self.rivals[key] |= other - one
+        for key, others in differing([head for head in heads[1:] if head]):
+            self.rivals[key] |= others
+        return labels
 
     def _row(
         self,
-        number: int,
-        line: int,
+        place: tuple[int, int, int],
         row: list[str],
+        above: str,
         heads: list[set[str]],
         units: list[tuple[Unit | None, float]],
-        caption: set[str],
     ) -> tuple[set[str], list[tuple[set[str], Figure]]]:
-        label = {t.key for t in terms(row[0], self.called)}
+        number, line, first = place
+        label = {t.key for t in (*terms(row[0], self.called), *terms(above, self.called))}
         self.first.append((row[0], set(label)))
         for cell in row[1:]:
             # what tells a row may stand in more than its first cell: "Ours | GPT-4o | 71.2"
@@ -244,15 +245,15 @@ class Paper:
         self.settings["row", number][line] = figures(plain(row[0]))
         for figure in figures(plain(row[0]), [(t.start, t.end) for t in terms(row[0], self.called)]):
             places = ((number, "row", line), (number, "column", 0))
-            self._cell(row[0], scaled(figure, unit, scale), label | heads[0], caption, number, places)
+            self._cell(row[0], scaled(figure, unit, scale), label | heads[0], number, places)
         for column, cell in enumerate(row[1:], start=1):
             head = heads[column] if column < len(heads) else set()
             unit, scale = units[column] if column < len(units) else (None, 1.0)
             text = plain(cell)
             for figure in figures(text)[:3]:
                 found = scaled(figure, unit, scale)
-                places = ((number, "row", line), (number, "column", column))
-                self._cell(f"{row[0]} | {cell}", found, label | head, caption, number, places)
+                places = ((number, "row", line), (number, "column", first + column))
+                self._cell(f"{row[0]} | {cell}", found, label | head, number, places)
                 if is_base(row[0], label, self.title):
                     self.base.setdefault(places[1], found.printed)
                 cells.append((head, found))
@@ -260,27 +261,26 @@ class Paper:
         self.keys[number].update(key for head in heads for key in head)
         return label, cells
 
-    def _header(self, number: int, column: int, cell: str, head: set[str], caption: set[str]) -> None:
+    def _header(self, number: int, column: int, cell: str, head: set[str]) -> None:
         """Note the figures of a header ("5 steps", "128K"), which stand beside those of its column."""
         names = [(t.start, t.end) for t in terms(cell, self.called) if t.kind == "name"]
         if column:
             self.settings["column", number][column] = figures(plain(cell))
         for figure in figures(plain(cell), names):
             one = figure if figure.unit else replace(figure, unit="?")
-            self._cell(cell, one, head, caption, number, ((number, "column", column),))
+            self._cell(cell, one, head, number, ((number, "column", column),))
 
     def _cell(
         self,
         text: str,
         figure: Figure,
         keys: set[str],
-        caption: set[str],
         number: int,
         places: tuple[tuple[int, str, int], ...],
     ) -> None:
         one = Statement(text, [figure], [])
         one.bound, one.near, one.others, one.turn = [keys], [set()], [set()], [None]
-        one.passage, one.context, one.cell, one.places = number, caption, True, places
+        one.passage, one.context, one.cell, one.places = number, self.captions[number], True, places
         self.statements.append(one)
         if (column := one.line("column")) > 0:
             self.cells[number, column].append(one)

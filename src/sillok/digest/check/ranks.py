@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sillok.digest.check.compared import governing
+from sillok.digest.check.compared import RESOURCE_UNITS, governing
 from sillok.digest.check.comparisons import Direction
 from sillok.digest.check.figures import Figure
 from sillok.digest.check.grids import Grid, Line
@@ -243,7 +243,8 @@ def _extreme(
         pairs = {(entity, line) for entity in lines for line in chosen}
     for entity, number in pairs:
         line = grid.lines[number]
-        sign = word.size or word.good * line.polarity
+        scarce = figure is not None and claim.figures[figure].unit in RESOURCE_UNITS
+        sign = word.size or word.good * (-1 if scarce else line.polarity)
         if not sign or entity not in line.values or len(set(line.values.values())) < 3:
             continue
         value, rest = sign * line.values[entity], sorted(sign * v for v in line.values.values())

@@ -6,6 +6,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from sillok.digest.check.figures import Figure
 from sillok.digest.check.sentences import plain
@@ -101,23 +102,84 @@ def caption_unit(passages: Sequence[Passage], number: int) -> Unit | None:
     return found[0] if found else None
 
 
-_EDITION = re.compile(r"[0-9]{1,3}b(?:base|instruct|chat|it)?|base|instruct|chat|it")
+_EDITION = re.compile(
+    r"[0-9]{1,3}b(?:base|instruct|chat|it)?|(?:base|large|small)?(?:un)?cased|base|large|instruct|chat|it"
+)
 
 
 def editions(names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Pairs of a name and one of a size or edition of it; "llama" too where one "llama318b" is all there is."""
     families: dict[str, set[str]] = defaultdict(set)
     for name in names:
-        match = re.match(r"([a-z]{3,})[0-9]", name)
-        if match:
+        if match := re.match(r"([a-z]{3,})(?:[0-9]|base|large)", name):
             families[match[1]].add(name)
     for family, members in families.items():
         if len(members) == 1 and family in names:
             yield family, next(iter(members))
-        for short in members:
+        for short in (*members, family) if family in names else members:
             for long in members - {short}:
                 if long.startswith(short) and _EDITION.fullmatch(long[len(short) :]):
                     yield short, long
+
+
+_BETTER = re.compile(r"\b(lower|higher|less|more) (?:is|are|means) better", re.IGNORECASE)
+
+
+def better(text: str) -> Iterator[tuple[str, int]]:
+    """The terms of which a text says what is better: "FVD (lower is better)"."""
+    for match in _BETTER.finditer(text):
+        sign = 1 if match[1].lower() in ("higher", "more") else -1
+        before = re.split(r"[.;:]|\bis\b", text[max(0, match.start() - 60) : match.start()])[-1]
+        yield from ((term.key, sign) for term in terms(before) if term.kind != "word")
+
+
+class Part(NamedTuple):
+    """A part of a table with a header of its own: its rows with their line numbers and what stands above them.
+
+    What stands above is the heading of a group ("Code generation", over all columns) and, of a row that begins with
+    "+", the row to which something is added.
+    """
+
+    header: list[str]
+    rows: list[tuple[int, list[str], str]]
+
+
+def parts(rows: Sequence[list[str]]) -> list[Part]:
+    """Divide the rows of a table where another header begins."""
+    found: list[Part] = []
+    group = base = ""
+    opens = False
+    for line, row in enumerate(rows):
+        filled = {cell for cell in row if cell}
+        textual = not any(re.search("[0-9]", cell) for cell in row[1:])
+        if len(row) > 2 and len(filled) == 1 and re.search("[A-Za-z가-힣]{2}", group_ := filled.pop()):
+            group, base, opens = group_, "", True
+        elif len(row) == 1 and len(rows) > line + 1 and len(rows[line + 1]) > 2 and textual:
+            group, base, opens = row[0], "", True
+        elif not found or (
+            found[-1].rows and len(row) > 2 and textual and (opens or row[0] == found[-1].header[0])
+        ):
+            found.append(Part(row, []))
+            opens = False
+        elif not found[-1].rows and len(row) > 2 and textual and not re.search("[a-zA-Z]{3}", row[0]):
+            header = found[-1].header  # a header of two lines
+            header[:] = [
+                f"{header[n] if n < len(header) else ''} {cell}".strip() for n, cell in enumerate(row)
+            ]
+        else:
+            added = row[0].startswith("+")
+            base = base if added else row[0]
+            found[-1].rows.append((line, row, f"{group} | {base}" if added else group))
+            opens = False
+    return [part for part in found if part.rows]
+
+
+def differing(labels: Sequence[set[str]]) -> Iterator[tuple[str, set[str]]]:
+    """Of labels that share words, what differs: each key of one with those of another in its place."""
+    for one in labels:
+        for other in labels:
+            for key in one - other:
+                yield key, other - one
 
 
 def part_of(short: str, long: str) -> bool:

@@ -35,8 +35,8 @@ def check_replaced(claim: Statement, found: list[list[Match]], paper: Paper, res
             continue
         there = {t.key for t in near[0].terms if t.kind == "name"} - claim.keys - paper.own
         kind = "replaced" if there else "displaced"
-        if key in paper.own:
-            kind += "-own"
+        if key in paper.own | paper.fore:
+            kind += "-own" if key in paper.own else "-fore"  # what an abstract names may be meant throughout
         name = claim.text[term.start : term.end]
         told = f", but {paper.show(sorted(there)[0])}" if there else ""
         verdict: Verdict = "contradicted" if there else "not found"

@@ -346,7 +346,13 @@ def counts_of(statements: list[Statement], heads: set[str]) -> dict[str, list[Fi
     found: dict[str, list[Figure]] = defaultdict(list)
     for one in statements:
         for place, figure in enumerate(one.figures):
-            if figure.unit not in ("", "?") or figure.decimals or figure.value < 2 or figure.step < 1:
+            if (
+                figure.unit not in ("", "?")
+                or figure.decimals
+                or figure.value < 2
+                or figure.step < 1
+                or figure.is_year
+            ):
                 continue
             for key in one.bound[place] & heads if one.cell else counted(one, place):
                 found[key].append(figure)

@@ -305,6 +305,10 @@ def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> No
 
 
 _SETTING = re.compile(r"-?(?:shot|샷)")
+#: "The 7B model" is named by its size.
+_SIZED = re.compile(
+    r"\s?(?:-parameter )?(?:models?|variants?|backbones?|settings?|versions?|모델|설정|버전|백본)"
+)
 _PARTS = re.compile(r"[ -](?:quarters?|thirds?|fifths?|tenths?|halves)\b")
 
 
@@ -315,6 +319,8 @@ def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
     if any(
         start == figure.start and paper.has_name(key_of(name)) for name, start in sized(claim.text).items()
     ):
+        return True
+    if figure.value in paper.sizes and _SIZED.match(claim.text, figure.end):
         return True
     before = re.search(r"(?:[A-Za-z][\w.+]*[ -])(?:[0-9][\w.]{0,4}[ -])?\Z", claim.text[: figure.start][-40:])
     if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
