@@ -105,7 +105,7 @@ def _nearest(claim: Statement, word: Superlative) -> int | None:
     near = [
         (max(f.start - word.end, word.start - f.end), n)
         for n, f in enumerate(claim.figures)
-        if f.digits > 1 and not is_count(f)
+        if (f.digits > 1 or f.unit) and not f.word and not is_count(f)
     ]
     gap, index = min(near, default=(_REACH + 1, 0))
     return index if gap <= _REACH else None

@@ -37,6 +37,7 @@ def delatex(text: str) -> str:
             text, divided = _FRACTION.subn(r"\1/\2", text)
             if not wrapped + divided:
                 break
+        text = re.sub(r"(?<=[0-9])\\,(?=[0-9]{3}(?![0-9]))", ",", text)
         text = re.sub(r"\\[()\[\]|]", "", re.sub(r"\\[,;:! ]", " ", text))
         text = _COMMAND.sub(lambda match: _SIGNS.get(match[1], " "), text)
         text = re.sub(r"\\([#&_{}])", r"\1", text)

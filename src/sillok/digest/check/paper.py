@@ -20,8 +20,10 @@ from sillok.digest.check.reading import (
     called,
     caption_keys,
     caption_unit,
+    cell_of,
     differing,
     editions,
+    initials,
     is_base,
     misspelt,
     own_names,
@@ -156,6 +158,9 @@ class Paper:
             self._lists(one)
             for key, sign in better(one.text):
                 self.polarity.setdefault(key, sign)
+            for short, keys in initials(one.text):
+                for key in keys:
+                    self._same(short, key)
 
     def _lists(self, one: Statement) -> None:
         """Names in a list are rivals of one another, and so are the things of a longer list."""
@@ -178,7 +183,7 @@ class Paper:
             self.rivals[key] |= group - {key}
 
     def _table(self, number: int, passage: Passage) -> None:
-        rows = [[cell.strip() for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
+        rows = [[cell_of(cell) for cell in row.split("|")] for row in passage.text.split("\n") if row.strip()]
         self.captions[number] = caption_keys(self._clean.passages, number)
         labels: list[set[str]] = []
         for order, part in enumerate(parts(rows)):
@@ -370,12 +375,6 @@ class Paper:
             group = self.beside[place]
             self._standing[key] = any(comparable(figure, f) and matches(figure, f) for f in group)
         return self._standing[key]
-
-    def has_words(self, token: str) -> bool:
-        """Tell whether a token that is capitalised words ("Flow Matching") is made of the paper's words."""
-        if not re.fullmatch(r"[A-Z][a-z]+(?:-[A-Z]?[a-z]+)*", token):
-            return False
-        return all(stem(part) in self.stems for part in token.split("-"))
 
     def polarity_of(self, keys: Collection[str]) -> int:
         """Whether more of what the keys name is better (+1) or less (-1); 0 where that is unknown or mixed."""

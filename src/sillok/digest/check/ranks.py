@@ -267,7 +267,7 @@ def _figure_near(claim: Statement, word: Superlative) -> int | None:
     near = [
         (max(f.start - word.end, word.start - f.end), n)
         for n, f in enumerate(claim.figures)
-        if (f.digits > 1 or f.decimals) and not f.word
+        if (f.digits > 1 or f.decimals or f.unit) and not f.word
     ]
     gap, index = min(near, default=(_REACH + 1, 0))
     return index if gap <= _REACH else None

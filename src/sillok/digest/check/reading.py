@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from sillok.digest.check.figures import Figure
 from sillok.digest.check.sentences import plain
-from sillok.digest.check.terms import STOP, key_of, lexicon, terms
+from sillok.digest.check.terms import COMMON, STOP, key_of, lexicon, terms
 from sillok.digest.check.units import Unit, unit_after
 from sillok.digest.text import PaperText, Passage
 
@@ -111,7 +111,7 @@ def editions(names: Collection[str]) -> Iterator[tuple[str, str]]:
     """Pairs of a name and one of a size or edition of it; "llama" too where one "llama318b" is all there is."""
     families: dict[str, set[str]] = defaultdict(set)
     for name in names:
-        if match := re.match(r"([a-z]{3,})(?:[0-9]|base|large)", name):
+        if match := re.match(r"([a-z]{3,}?)(?:v?[0-9]|base|large)", name):
             families[match[1]].add(name)
     for family, members in families.items():
         if len(members) == 1 and family in names:
@@ -131,6 +131,27 @@ def better(text: str) -> Iterator[tuple[str, int]]:
         sign = 1 if match[1].lower() in ("higher", "more") else -1
         before = re.split(r"[.;:]|\bis\b", text[max(0, match.start() - 60) : match.start()])[-1]
         yield from ((term.key, sign) for term in terms(before) if term.kind != "word")
+
+
+def cell_of(text: str) -> str:
+    """A cell without space around it; "14 047 759" is one figure."""
+    text = text.strip()
+    return text.replace(" ", ",") if re.fullmatch(r"[0-9]{1,3}(?: [0-9]{3})+", text) else text
+
+
+#: What a text calls by its initials: "attack success rate (ASR)".
+_INITIALS = re.compile(r"((?:[A-Za-z][\w-]* ){1,5}[A-Za-z][\w-]*) \(([A-Z][A-Za-z]?[A-Z]{1,4})s?[),;]")
+
+
+def initials(text: str) -> Iterator[tuple[str, set[str]]]:
+    """Abbreviations that a text explains, as keys, and the keys of what they stand for."""
+    for match in _INITIALS.finditer(text):
+        words = re.findall(r"[A-Za-z]+", match[1])
+        for count in range(len(words), 1, -1):
+            if "".join(word[0] for word in words[-count:]).lower() == match[2].lower():
+                told = {t.key for t in terms(" ".join(["the", *words[-count:]]))} - COMMON
+                yield key_of(match[2]), told
+                break
 
 
 class Part(NamedTuple):

@@ -55,6 +55,8 @@ def differs(figure: Figure, one: Figure, two: Figure) -> bool:
     if low <= 0 or low == high:
         return False
     half = (1.0 if figure.bound else 0.5) * figure.step * 1.02
+    if figure.unit == "x" and figure.bound == "over" and figure.digits == 1:
+        return figure.value <= high / low <= 1.25 * figure.value
     if figure.unit == "x":
         return abs(high / low - figure.value) <= half
     if figure.unit == "%":

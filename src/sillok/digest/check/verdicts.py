@@ -23,7 +23,7 @@ from sillok.digest.check.replaced import check_replaced
 from sillok.digest.check.signals import clarity, context, covered, margin, telling, weighs
 from sillok.digest.check.statements import Statement
 from sillok.digest.check.tables import other_column
-from sillok.digest.check.terms import is_name, key_of, lexicon, sized
+from sillok.digest.check.terms import is_name, key_of, lexicon, sized, stem
 from sillok.digest.check.turns import check_direction, check_pairs, check_sides, is_difference
 
 #: A figure's context must share this part of the weight of the sentence's terms to count as the same context.
@@ -78,13 +78,20 @@ def _names(claim: Statement, paper: Paper, result: Judgement) -> None:
         seen.add(term.key)
         result.checked += 1
         name = claim.text[term.start : term.end]
-        if not (paper.has_name(term.key) or paper.has_words(name) or _of_parts(name, paper)):
+        if not (paper.has_name(term.key) or _of_words(name, paper) or _of_parts(name, paper)):
             kind = "name-plain" if re.fullmatch("[A-Z][a-z]+", name) else "name"
             if kind == "name-plain" and re.search(
                 r"[가-힣]\s?\([A-Za-z ,-]*\Z|[A-Z]{2,}\([A-Za-z ,-]*\Z", claim.text[: term.start]
             ):
                 continue  # an English term in brackets: "심방 조동(Atrial Flutter)"
             result.doubt(kind, "not found", f"{name}: nowhere in the paper")
+
+
+def _of_words(token: str, paper: Paper) -> bool:
+    """Tell whether a token that is capitalised words ("Flow Matching") is made of the paper's words."""
+    if not re.fullmatch(r"[A-Z][a-z]+(?:-[A-Z]?[a-z]+)*", token):
+        return False
+    return all(stem(part) in paper.stems for part in token.split("-"))
 
 
 def _of_parts(name: str, paper: Paper) -> bool:

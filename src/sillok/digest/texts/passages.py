@@ -42,9 +42,13 @@ _GONE = dict.fromkeys([*range(32), 127, *range(0xD800, 0xE000)])
 _SPACE = re.compile(r"[\s\u00a0\u2000-\u200b\u202f\u205f\u3000\ufeff\u2061-\u2064]+")
 
 
+_THOUSANDS = re.compile(r"(?<=[0-9])[\u2008\u2009\u202f](?=[0-9]{3}(?![0-9]))")
+
+
 def clean(text: str) -> str:
-    """One line: white space of every kind is a space, control characters and soft hyphens are gone."""
-    text = _SPACE.sub(" ", text.replace("\u00ad", ""))
+    """One line: white space is a space (a comma within a figure), control characters and soft hyphens are gone."""
+    text = _THOUSANDS.sub(",", text.replace("\u00ad", ""))
+    text = _SPACE.sub(" ", text)
     if not text.isprintable():
         text = text.translate(_GONE)
     return text.strip()
