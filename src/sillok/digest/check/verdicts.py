@@ -111,8 +111,9 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
     if figure.printed in (0, 1) and not figure.unit:
         return []  # "one forward pass"
     coarse = figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index)))
+    coarse = coarse or (figure.word and _ALL_OF.search(claim.text[: figure.start]))
     if coarse or _PARTS.match(claim.text, figure.end):
-        return []  # "more than doubles", "a third": too coarse to be looked up
+        return []  # "more than doubles", "a third", "of the three": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
     if same and _SETTING.match(claim.text, figure.end):
         return same  # "25-shot" is a setting that goes with many names
@@ -311,6 +312,7 @@ def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> No
     result.doubts[:] = kept
 
 
+_ALL_OF = re.compile(r"\b(?:of the|all|these|those)\s\Z", re.IGNORECASE)
 _SETTING = re.compile(r"-?(?:shot|샷)")
 #: "The 7B model" is named by its size.
 _SIZED = re.compile(
