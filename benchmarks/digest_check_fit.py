@@ -44,7 +44,7 @@ CAPS = {
     "aligned": 0.5, "aligned-plain": 0.5, "column": 0.5, "conflict-near": 1.8, "displaced-fore-plain": 0.3,
     "displaced-plain": 0.4, "elsewhere": 0.7, "elsewhere-small": 0.3, "elsewhere-two": 1.5, "extreme": 0.7,
     "outdone": 1.4, "replaced": 1.0, "replaced-fore": 0.2, "replaced-fore-plain": 0.5, "replaced-plain": 0.5,
-    "stray-place": 0.3,
+    "stray-name-fore": 0.4, "stray-place": 0.3,
 }  # fmt: skip
 #: Signals that may speak for a sentence too; all else is a doubt.
 SIGNALS = ("plain", "figures", "context", "apart", "margin", "explain", "ranks")

@@ -111,7 +111,7 @@ def _figure(claim: Statement, index: int, paper: Paper, result: Judgement, deriv
     if figure.printed in (0, 1) and not figure.unit:
         return []  # "one forward pass"
     coarse = figure.word and (figure.unit == "x" or (figure.unit and is_difference(claim, index)))
-    coarse = coarse or (figure.word and _ALL_OF.search(claim.text[: figure.start]))
+    coarse = coarse or (figure.word and _ALL_OF.search(claim.text[: figure.start]) is not None)
     if coarse or _PARTS.match(claim.text, figure.end):
         return []  # "more than doubles", "a third", "of the three": too coarse to be looked up
     same, unit_only, others = candidates(claim, index, paper)
