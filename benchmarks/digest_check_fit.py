@@ -37,7 +37,7 @@ PENALTY = 1.0
 #: Weights that the penalty pulls towards, of doubts that are near to a proof and seldom occur; 0 for all others.
 PRIOR = {"object": 3.0, "rank-both": 3.0, "pairs": 3.0, "level": 3.0, "unit": 3.0, "unit2": 3.0, "name": 3.0}
 #: Upper bounds for doubts that are common in true sentences about whole real papers, where they tell less than here.
-#: 480 true sentences and 480 with an error about 33 papers whose texts cannot be kept here (docs/checking.md): a bound
+#: 480 true sentences and 480 with an error about 30 papers whose texts cannot be kept here (docs/checking.md): a bound
 #: is some one and a half times log((true + added) / true), of the sentences with the doubt and those that an error
 #: adds it to.
 CAPS = {
