@@ -139,3 +139,13 @@ def test_old_encodings_and_empty_pages():
 def test_deep_nesting_is_one_line():
     with pytest.raises(ValueError, match="nested too deeply"):
         read("<div>" * 20000 + "deep" + "</div>" * 20000)
+
+
+def test_marks_of_notes_in_cells_are_no_part_of_names():
+    paper = read(
+        "<h1>T</h1><p>See m<sup>a</sup>.</p><table><tr><th>Method<th>F1<sup>†</sup>"
+        "<tr><td>Gull<sup>a</sup><td>83.7<sup>b, *</sup>"
+        "<tr><td>Tern<td>10<sup>-3</sup></table>"
+    )
+    assert of(paper, "table") == [("", "Method | F1\nGull | 83.7\nTern | 10^-3")]
+    assert of(paper, "paragraph") == [("", "See ma.")]

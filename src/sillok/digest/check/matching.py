@@ -39,11 +39,11 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
     unit_only: list[Match] = []
     others: list[Match] = []
     readings = [figure, *_elided(claim, index)]
-    if figure.unit in ("point", "pp"):
-        readings.append(replace(figure, unit="%"))  # "+0.8 %" of an accuracy are points, told rightly
+    percent = replace(figure, unit="%") if figure.unit in ("point", "pp") else figure
+    readings.append(percent)  # "+0.8 %" of an accuracy are points, told rightly
     for number, one in enumerate(paper.statements):
         for place, found in enumerate(one.figures):
-            fits = any(comparable(reading, found) for reading in readings[:1] + readings[-1:])
+            fits = comparable(figure, found) or comparable(percent, found)
             equal = any(comparable(reading, found) and matches(reading, found) for reading in readings)
             equal = equal or (bool(figure.unit) and not found.unit and _left_out(figure, place, one))
             equal = (equal or _share(figure, found)) and not (found.word and figure.decimals)

@@ -283,9 +283,8 @@ def _parts(token: str, start: int, known: Lexicon) -> list[tuple[str, int, int]]
     if "-" not in token and "/" not in token and "." not in token.rstrip("."):
         return [(token, start, end)]
     if sizes := re.fullmatch(r"(.+?[0-9][BM])(?:/[0-9.]+[BM])+(?:-.*)?", token):
-        return [
-            (sizes[1], start, start + len(sizes[1]))
-        ]  # the others are among the paper's names, see `sized`
+        end = start + len(sizes[1])  # the others are among the paper's names, see `sized`
+        return [(sizes[1], start, end)]
     if re.match(r"[0-9]", token) or not is_name(token, opens=False):
         return [(m[0], start + m.start(), start + m.end()) for m in re.finditer(r"[^-/]+", token)]
     stems = [stem(part) for part in token.split("-")]
