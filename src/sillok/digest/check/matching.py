@@ -39,14 +39,18 @@ def candidates(claim: Statement, index: int, paper: Paper) -> tuple[list[Match],
     unit_only: list[Match] = []
     others: list[Match] = []
     readings = [figure, *_elided(claim, index)]
-    percent = replace(figure, unit="%") if figure.unit in ("point", "pp") else figure
-    readings.append(percent)  # "+0.8 %" of an accuracy are points, told rightly
+    points = figure.unit in ("point", "pp")
+    if points:
+        readings.append(replace(figure, unit="%"))  # "+0.8 %" of an accuracy are points, told rightly
+    share = _share(figure)
     for number, one in enumerate(paper.statements):
         for place, found in enumerate(one.figures):
-            fits = comparable(figure, found) or comparable(percent, found)
+            fits = comparable(figure, found) or (points and found.unit == "%")
             equal = any(comparable(reading, found) and matches(reading, found) for reading in readings)
             equal = equal or (bool(figure.unit) and not found.unit and _left_out(figure, place, one))
-            equal = (equal or _share(figure, found)) and not (found.word and figure.decimals)
+            if share is not None and not equal and found.unit in share[0] and 0 < found.value <= share[1]:
+                equal = (share[1] > 1 or found.decimals) and matches(share[2], found)
+            equal = equal and not (found.word and figure.decimals)
             digits = not fits and found.printed == figure.printed
             if not (equal or digits) and (number not in near or not fits or found.word != figure.word):
                 continue
@@ -71,13 +75,13 @@ def _elided(claim: Statement, index: int) -> list[Figure]:
     ]
 
 
-def _share(figure: Figure, found: Figure) -> bool:
-    """Tell whether one figure is a percentage and the other the same share of 1: "93 %" and "0.93"."""
-    if figure.unit == "%" and found.unit in ("", "?") and found.decimals and 0 < found.value <= 1:
-        return matches(replace(figure, unit="", value=figure.value / 100, step=figure.step / 100), found)
-    if found.unit == "%" and figure.unit == "" and figure.decimals and 0 < figure.value <= 1:
-        return matches(replace(figure, unit="%", value=100 * figure.value, step=100 * figure.step), found)
-    return False
+def _share(figure: Figure) -> tuple[tuple[str, ...], float, Figure] | None:
+    """A percentage as a share of 1, or a share as a percentage: the units that it fits, the most, and the figure."""
+    if figure.unit == "%":
+        return ("", "?"), 1.0, replace(figure, unit="", value=figure.value / 100, step=figure.step / 100)
+    if figure.unit == "" and figure.decimals and 0 < figure.value <= 1:
+        return ("%",), 100.0, replace(figure, unit="%", value=100 * figure.value, step=100 * figure.step)
+    return None
 
 
 def _left_out(figure: Figure, place: int, one: Statement) -> bool:

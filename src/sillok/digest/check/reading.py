@@ -145,7 +145,7 @@ _INITIALS = re.compile(r"((?:[A-Za-z][\w-]* ){1,5}[A-Za-z][\w-]*) \(([A-Z][A-Za-
 
 def initials(text: str) -> Iterator[tuple[str, set[str]]]:
     """Abbreviations that a text explains, as keys, and the keys of what they stand for."""
-    for match in _INITIALS.finditer(text):
+    for match in _INITIALS.finditer(text) if "(" in text else ():
         words = re.findall(r"[A-Za-z]+", match[1])
         for count in range(len(words), 1, -1):
             if "".join(word[0] for word in words[-count:]).lower() == match[2].lower():

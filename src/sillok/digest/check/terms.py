@@ -165,9 +165,14 @@ def kind_of(id: str) -> Kind:
     return "word" if id.startswith("~") else "concept"
 
 
+_PLURAL = re.compile(r"(?<=[A-Z]{2})s\Z")
+_OTHER = re.compile(r"[^0-9a-zà-ÿ+]")
+
+
+@lru_cache(maxsize=65536)
 def key_of(name: str) -> str:
     """Return a name without case, punctuation and plural: "Long-Bench" is "LongBench", and ODEs are ODE."""
-    return re.sub(r"[^0-9a-zà-ÿ+]", "", re.sub(r"(?<=[A-Z]{2})s\Z", "", name).lower())
+    return _OTHER.sub("", _PLURAL.sub("", name).lower())
 
 
 _SIZED = re.compile(
@@ -254,7 +259,7 @@ def _latin(text: str, known: Lexicon, names: Collection[str]) -> list[Term]:
 
 def _version(text: str, token: str, end: int) -> re.Match[str] | None:
     """What belongs to a name behind it."""
-    if not re.match("[A-Za-z]", token):
+    if text[end : end + 1] != " " or not token[0].isalpha():
         return None
     if token in _CARDS:
         return _CARD.match(text, end)
