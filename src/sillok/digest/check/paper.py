@@ -59,7 +59,7 @@ class Paper:
         beside: the figures of each passage, and of each row and column of a table.
         rivals: for each key, the keys that stand beside it in a list, a column or a header.
         aliases: for each name, shorter or longer forms of it.
-        names: keys of all tokens and of up to four neighbouring ones, of parts of names, and of names in lists of sizes.
+        names: keys of all tokens, of up to four neighbouring ones, of parts of names, and of lists of sizes.
         fore: keys of its title and abstract.
         bases: the labels of rows that an ablation starts from.
         placed: keys that label a row or a column of a table.
