@@ -135,9 +135,9 @@ class Paper:
         for length in (2, 3, 4):
             self.names.update("".join(tokens[i : i + length]) for i in range(len(tokens) - length + 1))
         for token in re.findall(r"[A-Za-zÀ-ÿ0-9][\w@+.'’/-]*[-/][\w@+.'’/-]+", text):
-            parts = [key_of(part) for part in re.split(r"[-/]", token)]
-            self.names.update(parts)
-            self.names.update(itertools.accumulate(parts))  # "Qwen2.5-7B" of "Qwen2.5-7B-Instruct"
+            pieces = [key_of(piece) for piece in re.split(r"[-/]", token)]
+            self.names.update(pieces)
+            self.names.update(itertools.accumulate(pieces))  # "Qwen2.5-7B" of "Qwen2.5-7B-Instruct"
         self.names.update(key_of(name) for name in sized(text))
 
     def _prose(self, number: int, passage: Passage) -> None:

@@ -203,9 +203,8 @@ def _weigh(
         told = f"{printed}: the paper says {_text(rival)} there"
         result.doubt("outdone", "contradicted", told, clarity(claim, paper))
         return
-    bare = figure.unit and all(
-        m.figure.unit in ("", "?") for m in fitting
-    )  # where the paper has it without a unit
+    # where the paper has the figure itself without a unit, one in as good a place tells it
+    bare = figure.unit and all(m.figure.unit in ("", "?") for m in fitting)
     least = _BARE * best.score if bare else BETTER * best.score + MARGIN
     wrong_unit = next((m for m in unit_only if m.score > least and not m.conflicts), None)
     if wrong_unit is None and figure.unit and best.figure.printed != figure.printed:
@@ -315,7 +314,7 @@ def _rebind(claim: Statement, found: list[list[Match]], result: Judgement) -> No
 _ALL_OF = re.compile(r"\b(?:of the|all|these|those)\s\Z", re.IGNORECASE)
 _SETTING = re.compile(r"-?(?:shot|샷)")
 #: "The 7B model" is named by its size.
-_SIZED = re.compile(
+_BY_SIZE = re.compile(
     r"\s?(?:-parameter )?(?:models?|variants?|backbones?|settings?|versions?|모델|설정|버전|백본)"
 )
 _PARTS = re.compile(r"[ -](?:quarters?|thirds?|fifths?|tenths?|halves)\b")
@@ -329,7 +328,7 @@ def _of_a_name(claim: Statement, figure: Figure, paper: Paper) -> bool:
         start == figure.start and paper.has_name(key_of(name)) for name, start in sized(claim.text).items()
     ):
         return True
-    if figure.value in paper.sizes and _SIZED.match(claim.text, figure.end):
+    if figure.value in paper.sizes and _BY_SIZE.match(claim.text, figure.end):
         return True
     before = re.search(r"(?:[A-Za-z][\w.+]*[ -])(?:[0-9][\w.]{0,4}[ -])?\Z", claim.text[: figure.start][-40:])
     if before is None or not is_name(before[0].split()[0].strip("-"), opens=False):
